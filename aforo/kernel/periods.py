@@ -1,0 +1,119 @@
+"""Periods: half-open spans of time, cut at midnight in somebody's time zone, that tile without gap or overlap."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+
+class NaiveInstant(ValueError):
+    """A datetime without a zone; it names no instant."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Period:
+    """The instants from start (inclusive) to end (exclusive), both aware and kept in UTC.
+
+    Raises NaiveInstant, or ValueError where the end lies before the start.
+
+    March 2026 in Asia/Kolkata is [2026-02-28T18:30Z, 2026-03-31T18:30Z).
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            instant = getattr(self, name)
+            if instant.tzinfo is None:
+                raise NaiveInstant(f"{name} {instant.isoformat()} has no zone")
+            object.__setattr__(self, name, instant.astimezone(UTC))
+        if self.end < self.start:
+            raise ValueError(f"a period cannot end ({self.end}) before it starts ({self.start})")
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def overlap(self, other: Period) -> Period | None:
+        """The part both share, or None where they only touch or lie apart."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Period(start, end) if start < end else None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.start == self.end
+
+    def __str__(self) -> str:
+        return f"[{instant_text(self.start)}, {instant_text(self.end)})"
+
+
+def instant_text(instant: datetime) -> str:
+    """RFC 3339 in UTC with Z; fractions only where there are any: 2026-03-01T00:00:00Z."""
+    if instant.tzinfo is None:
+        raise NaiveInstant(f"{instant.isoformat()} has no zone")
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def local_midnight(on: date, zone: ZoneInfo) -> datetime:
+    """The first instant of a local day, in UTC.
+
+    Where daylight saving skips midnight this is the moment of the change; where midnight comes twice, the first.
+    """
+    # fold=0 reads a skipped midnight with the offset before the change, which is the change itself.
+    return datetime.combine(on, time(), tzinfo=zone).astimezone(UTC)
+
+
+def month_later(anchor: date, months: int) -> date:
+    """The anchor's day so many months later, clipped at month end; always counted from the anchor.
+
+    31 January + 1 is 28 February and + 2 is 31 March: counting from the anchor, the day does not drift.
+    """
+    index = anchor.year * 12 + anchor.month - 1 + months
+    year, month = divmod(index, 12)
+    return date(year, month + 1, min(anchor.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def month_period(at: datetime, *, anchor: date, zone: ZoneInfo) -> Period:
+    """The monthly period that holds the instant *at*, with boundaries on the anchor's day in the zone.
+
+    at: an aware instant. anchor: a local date; its day of month sets the boundaries.
+    Raises NaiveInstant.
+
+    2026-03-15T12:00Z with anchor 2026-01-31 in UTC lies in [2026-02-28, 2026-03-31).
+    """
+    if at.tzinfo is None:
+        raise NaiveInstant(f"{at.isoformat()} has no zone")
+    local = at.astimezone(zone).date()
+    months = (local.year - anchor.year) * 12 + local.month - anchor.month
+    # The day of month may lie on either side of the boundary, and midnight on either side of a zone change.
+    while local_midnight(month_later(anchor, months), zone) > at:
+        months -= 1
+    while local_midnight(month_later(anchor, months + 1), zone) <= at:
+        months += 1
+    return Period(
+        local_midnight(month_later(anchor, months), zone),
+        local_midnight(month_later(anchor, months + 1), zone),
+    )
+
+
+def month_periods(*, since: datetime, anchor: date, zone: ZoneInfo) -> Iterator[Period]:
+    """Monthly periods without end, from the one that holds *since*; each starts where the last one ended."""
+    period = month_period(since, anchor=anchor, zone=zone)
+    while True:
+        yield period
+        period = month_period(period.end, anchor=anchor, zone=zone)
+
+
+def calendar_month(text: str, zone: ZoneInfo) -> Period:
+    """The calendar month written as YYYY-MM, in the zone.
+
+    Raises ValueError with a sentence for anything else.
+    """
+    try:
+        first = date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise ValueError(f"{text!r} is no month; write it like 2026-03") from None
+    return Period(local_midnight(first, zone), local_midnight(month_later(first, 1), zone))
