@@ -55,7 +55,16 @@ def test_a_test_key_reaches_the_test_environment_only(tenant):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "sk_live_", "sk_live_" + "a" * 40, "Bearer", "sk_live_" + "ü" * 40, "sk_other_" + "a" * 40, "\x00" * 48],
+    [
+        "",
+        "x",
+        "sk_live_",
+        "sk_live_" + "a" * 40,
+        "Bearer",
+        "sk_live_" + "ü" * 40,
+        "sk_other_" + "a" * 40,
+        "\x00" * 48,
+    ],
 )
 def test_what_is_no_key_is_unknown(tenant, text):
     assert refused(text) == "key_unknown"
