@@ -41,6 +41,7 @@ class Migration(migrations.Migration):
                 ('public_id', models.CharField(editable=False, max_length=8, unique=True)),
                 ('secret_hash', models.CharField(editable=False, help_text='SHA-256 of the secret, hexadecimal.', max_length=64)),
                 ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=16), default=list, size=None)),
+                ('rate_limit_per_s', models.PositiveIntegerField(blank=True, help_text='Requests a second; empty: no limit.', null=True)),
                 ('created_at', models.DateTimeField(default=aforo.kernel.clock.now, editable=False)),
                 ('last_used_at', models.DateTimeField(editable=False, null=True)),
                 ('expires_at', models.DateTimeField(blank=True, help_text='Set by rotation: the end of the overlap.', null=True)),

@@ -31,6 +31,9 @@ class ApiKey(TenantRow):
         max_length=64, editable=False, help_text="SHA-256 of the secret, hexadecimal."
     )
     scopes = ArrayField(models.CharField(max_length=16), default=list)
+    rate_limit_per_s = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Requests a second; empty: no limit."
+    )
     created_at = models.DateTimeField(default=now, editable=False)
     last_used_at = models.DateTimeField(null=True, editable=False)
     expires_at = models.DateTimeField(

@@ -34,6 +34,7 @@ class KeyHolder:
     key_id: UUID
     tenant: Tenant
     scopes: frozenset[str]
+    rate_limit_per_s: int | None = None
 
     # Django and DRF ask a request's user for these.
     is_authenticated = True
@@ -49,7 +50,13 @@ def secret_hash(secret: str) -> str:
 
 
 @transaction.atomic
-def api_key_create(*, tenant: Tenant, name: str, scopes: Sequence[str] = tuple(SCOPES)) -> tuple[ApiKey, str]:
+def api_key_create(
+    *,
+    tenant: Tenant,
+    name: str,
+    scopes: Sequence[str] = tuple(SCOPES),
+    rate_limit_per_s: int | None = None,
+) -> tuple[ApiKey, str]:
     """Make a key and return it with its full text, which is shown this once and never stored.
 
     Raises Problem input_invalid for an unknown scope.
@@ -92,7 +99,9 @@ def api_key_rotate(*, tenant: Tenant, key_id: UUID, overlap: timedelta) -> tuple
         raise Problem("state_conflict", f"The key {old.masked} is {old.state.lower()} and cannot be rotated.")
     old.expires_at = now() + overlap
     old.save(update_fields=["expires_at"])
-    return api_key_create(tenant=tenant, name=old.name, scopes=old.scopes)
+    return api_key_create(
+        tenant=tenant, name=old.name, scopes=old.scopes, rate_limit_per_s=old.rate_limit_per_s
+    )
 
 
 def _locked(tenant: Tenant, key_id: UUID) -> ApiKey:
@@ -140,7 +149,12 @@ class _TrustedKeys:
         if key is None:
             return None
         entry = _Entry(
-            holder=KeyHolder(key_id=key.pk, tenant=key.tenant, scopes=frozenset(key.scopes)),
+            holder=KeyHolder(
+                key_id=key.pk,
+                tenant=key.tenant,
+                scopes=frozenset(key.scopes),
+                rate_limit_per_s=key.rate_limit_per_s,
+            ),
             secret_hash=key.secret_hash,
             expires_at=key.expires_at,
             is_revoked=key.revoked_at is not None,
