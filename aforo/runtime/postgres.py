@@ -209,6 +209,8 @@ class EmbeddedPostgres:
         """
         if self.pid is not None:
             return
+        # One that has ended by itself is reaped first.
+        self.stop()
         self.init()
         self.leftovers_end()
         if not port_is_free(self.port):
@@ -229,7 +231,7 @@ class EmbeddedPostgres:
         program = str(self._programs(account) / "postgres")
         options = [f"--{name}={value}" for name, value in forced.items()]
         with log_open(self.log) as output:
-            self.process = child_start(
+            process = self.process = child_start(
                 [program, "-D", self._reachable(self.data, account), *options],
                 cwd=self.data,
                 output=output,
@@ -239,10 +241,9 @@ class EmbeddedPostgres:
                 umask=0o077,
                 env=self._environment(),
             )
-        if not wait_until(lambda: has_exited(self.process) or self._is_ready(), START_SECONDS) or has_exited(
-            self.process
-        ):
-            child_end(self.process, ((signal.SIGINT, 5.0), (signal.SIGQUIT, 5.0)))
+        wait_until(lambda: has_exited(process) or self._is_ready(), START_SECONDS)
+        if has_exited(process) or not self._is_ready():
+            child_end(process, ((signal.SIGINT, 5.0), (signal.SIGQUIT, 5.0)))
             self.process = None
             if not port_is_free(self.port):
                 raise PortTaken("PostgreSQL", self.port)
@@ -274,7 +275,7 @@ class EmbeddedPostgres:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
     def _folder_make(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

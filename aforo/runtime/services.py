@@ -17,13 +17,14 @@ from typing import IO, Any, Self
 
 from aforo.runtime.errors import HomeInUse, PortTaken, RuntimeFault
 from aforo.runtime.postgres import EmbeddedPostgres
-from aforo.runtime.process import port_is_free, port_pick, private_write
-from aforo.runtime.valkey import EmbeddedValkey
+from aforo.runtime.process import port_is_free, port_pick, private_write, wait_until
+from aforo.runtime.valkey import EmbeddedValkey, Role
 
 HOME_DEFAULT = ".aforo"
 # The order of starting; stopping goes backwards.
 VARIABLES = {"postgres": "DATABASE_URL", "log": "LOG_REDIS_URL", "cache": "REDIS_URL"}
 PORT_TRIES = 5
+LOCK_SECONDS = 0.3
 
 Server = EmbeddedPostgres | EmbeddedValkey
 
@@ -92,6 +93,11 @@ class Services:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this object owns the home."""
+        return self._lock is not None
+
     def environment(self) -> dict[str, str]:
         """What settings read: DATABASE_URL, LOG_REDIS_URL, REDIS_URL, SECRET_KEY, AFORO_HOME."""
         return {
@@ -136,7 +142,7 @@ class Services:
     def _server(self, name: str, port: int) -> Server:
         if name == "postgres":
             return EmbeddedPostgres(self.home / "postgres", port, relaxed=self.relaxed)
-        role = "log" if name == "log" else "cache"
+        role: Role = "log" if name == "log" else "cache"
         return EmbeddedValkey(self.home / role, port, role, relaxed=self.relaxed)
 
     def _server_start(self, name: str) -> Server:
@@ -164,11 +170,18 @@ class Services:
     def _lock_take(self) -> None:
         """Lock <home>/lock for as long as this process lives; the kernel lets go even at kill -9."""
         file = open(os.open(self.home / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")  # noqa: SIM115 - kept open
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+
+        def is_taken() -> bool:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        # Some patience: `home_holder` of another command holds it for a moment, too.
+        if not wait_until(is_taken, LOCK_SECONDS):
             file.close()
-            raise HomeInUse(self.home, home_holder(self.home)) from None
+            raise HomeInUse(self.home, home_holder(self.home))
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -193,9 +206,10 @@ def home_holder(home: Path | str) -> int | None:
 def endpoints_read(home: Path | str) -> dict[str, Any] | None:
     """endpoints.json: ports, secret_key, environment (of running servers), admin; None without the file."""
     try:
-        return json.loads((Path(home) / "endpoints.json").read_text())
+        endpoints: dict[str, Any] = json.loads((Path(home) / "endpoints.json").read_text())
     except (FileNotFoundError, PermissionError):
         return None
+    return endpoints
 
 
 def environment_default() -> None:

@@ -21,8 +21,9 @@ import socket
 import ssl
 import subprocess
 from contextlib import ExitStack
+from io import BufferedRWPair
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from aforo.runtime.errors import BinaryMissing, PortTaken, ServiceFault
@@ -143,6 +144,8 @@ class EmbeddedValkey:
         """
         if self.pid is not None:
             return
+        # One that has ended by itself is reaped first.
+        self.stop()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.leftovers_end()
         if not port_is_free(self.port):
@@ -150,17 +153,16 @@ class EmbeddedValkey:
         path = self.folder / "valkey.conf"
         private_write(path, self._config())
         with log_open(self.log) as output:
-            self.process = child_start(
+            process = self.process = child_start(
                 [str(binary()), str(path)],
                 cwd=self.folder,
                 output=output,
                 parent_death=signal.SIGTERM,
                 umask=0o077,
             )
-        if not wait_until(lambda: has_exited(self.process) or self._is_ready(), START_SECONDS) or has_exited(
-            self.process
-        ):
-            child_end(self.process)
+        wait_until(lambda: has_exited(process) or self._is_ready(), START_SECONDS)
+        if has_exited(process) or not self._is_ready():
+            child_end(process)
             self.process = None
             if not port_is_free(self.port):
                 raise PortTaken(f"Valkey ({self.role})", self.port)
@@ -245,14 +247,14 @@ def _hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _exchange(file: IO[bytes], *words: str) -> str | list[str] | None:
+def _exchange(file: BufferedRWPair, *words: str) -> str | list[str] | None:
     encoded = [word.encode() for word in words]
     file.write(b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded))
     file.flush()
     return _answer(file)
 
 
-def _answer(file: IO[bytes]) -> str | list[str] | None:
+def _answer(file: BufferedRWPair) -> str | list[str] | None:
     line = file.readline()
     if not line.endswith(b"\r\n"):
         raise ServiceFault("The server closed the connection.")
