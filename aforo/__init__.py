@@ -1,0 +1,1 @@
+"""Aforo: usage metering, entitlements and billing for APIs."""

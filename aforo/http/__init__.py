@@ -1,0 +1,1 @@
+"""What every endpoint shares: authentication, problem details, pagination, idempotency keys."""

@@ -1,0 +1,36 @@
+"""The doors to tenants and customers; each asks for the tenant."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from aforo.kernel.errors import Problem
+
+from ..models import ApiKey, Customer, Tenant
+
+
+def tenant_by_slug(slug: str, *, environment: str = "live") -> Tenant:
+    """Raises Problem not_found."""
+    tenant = Tenant.objects.filter(slug=slug, environment=environment).first()
+    if tenant is None:
+        known = ", ".join(Tenant.objects.values_list("slug", flat=True).distinct()[:10]) or "none"
+        raise Problem(
+            "not_found", f"No tenant {slug!r} in the {environment} environment; there are: {known}."
+        )
+    return tenant
+
+
+def customers_for(tenant: Tenant) -> QuerySet[Customer]:
+    return Customer.objects.of(tenant).order_by("id")
+
+
+def customer_for(tenant: Tenant, external_id: str) -> Customer:
+    """Raises Problem not_found."""
+    customer = customers_for(tenant).filter(external_id=external_id).first()
+    if customer is None:
+        raise Problem("not_found", f"No customer {external_id!r}.")
+    return customer
+
+
+def api_keys_for(tenant: Tenant) -> QuerySet[ApiKey]:
+    return ApiKey.objects.of(tenant).select_related("tenant")

@@ -1,0 +1,20 @@
+"""Addresses: the API, its documentation, the admin, and what supervisors ask."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from aforo.http.health import health, ready
+
+urlpatterns = [
+    path("health", health),
+    path("ready", ready),
+    path("admin/", admin.site.urls),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("v1/", include("metering.urls")),
+    path("v1/", include("billing.urls")),
+]
+
+handler404 = "aforo.http.problems.not_found"
+handler500 = "aforo.http.problems.server_error"

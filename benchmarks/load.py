@@ -1,0 +1,149 @@
+"""The load generator: HTTP over kept-alive loopback connections, open loop or as fast as it goes.
+
+Open loop: requests are due at times laid out beforehand, and a latency counts from the time a request was due, not
+from the time a connection was free for it. A server that stalls is charged for everyone who waited.
+"""
+
+from __future__ import annotations
+
+import math
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Result:
+    """What one run saw. latencies_s: one per answer, sorted. statuses: answers by status. seconds: wall time."""
+
+    latencies_s: list[float]
+    statuses: dict[int, int]
+    seconds: float
+    server_ms: list[float] = field(default_factory=list)
+
+    @property
+    def rate_per_s(self) -> float:
+        return len(self.latencies_s) / self.seconds
+
+    def percentile_ms(self, percent: float) -> float:
+        return percentile(self.latencies_s, percent) * 1000
+
+
+def percentile(ordered: list[float], percent: float) -> float:
+    """Nearest rank of an ascending list; 0 of an empty one."""
+    if not ordered:
+        return 0.0
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def post(path: str, body: bytes, headers: dict[str, str]) -> bytes:
+    """A whole HTTP/1.1 request."""
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class _Connection:
+    __slots__ = ("buffer", "due_s", "socket")
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+        self.due_s = 0.0
+
+    def send(self, request: bytes, due_s: float) -> None:
+        self.due_s = due_s
+        self.socket.sendall(request)
+
+    def receive(self) -> tuple[int, bytes] | None:
+        """Status and head of the answer once it is whole."""
+        data = self.socket.recv(262_144)
+        if not data:
+            raise ConnectionError("the server closed a kept-alive connection")
+        self.buffer += data
+        head, separator, body = self.buffer.partition(b"\r\n\r\n")
+        if not separator:
+            return None
+        lower = head.lower()
+        at = lower.find(b"content-length:")
+        length = int(lower[at + 15 : (lower + b"\r\n").index(b"\r\n", at)]) if at >= 0 else 0
+        if len(body) < length:
+            return None
+        self.buffer = body[length:]
+        return int(head[9:12]), head
+
+
+def run(
+    port: int,
+    request: Callable[[int], bytes],
+    *,
+    seconds: float,
+    connections: int,
+    rate_per_s: float | None = None,
+) -> Result:
+    """Send for *seconds*; request(i) is the i-th request whole.
+
+    rate_per_s: due times, evenly spaced; None sends on every connection as soon as it is free (closed loop).
+    Requests that are due but unanswered at the end are waited for, up to 10 seconds.
+    """
+    selector = selectors.DefaultSelector()
+    idle = deque(_Connection(port) for _ in range(connections))
+    for connection in idle:
+        selector.register(connection.socket, selectors.EVENT_READ, connection)
+    latencies: list[float] = []
+    server_ms: list[float] = []
+    statuses: dict[int, int] = {}
+    clock = time.perf_counter
+    start = clock()
+    end = start + seconds
+    sent = 0
+    total = int(seconds * rate_per_s) if rate_per_s else None
+    while True:
+        at = clock()
+        while idle:
+            if total is None:
+                if at >= end:
+                    break
+                due = at
+            else:
+                if sent >= total:
+                    break
+                due = start + sent / rate_per_s  # type: ignore[operator]
+                if due > at:
+                    break
+            connection = idle.popleft()
+            connection.send(request(sent), due)
+            sent += 1
+        busy = connections - len(idle)
+        is_over = at >= end if total is None else sent >= total
+        if is_over and (busy == 0 or at > end + 10):
+            break
+        wait = 0.05
+        if not is_over and idle and total is not None:
+            wait = max(0.0, start + sent / rate_per_s - clock())  # type: ignore[operator]
+        if wait < 0.001:
+            # epoll counts in whole milliseconds and would send late; a short sleep does not.
+            time.sleep(min(wait, 0.0001))
+            wait = 0.0
+        for key, _ in selector.select(wait):
+            connection = key.data
+            answer = connection.receive()
+            if answer is None:
+                continue
+            latencies.append(clock() - connection.due_s)
+            status, head = answer
+            statuses[status] = statuses.get(status, 0) + 1
+            at_timing = head.find(b"dur=")
+            if at_timing >= 0:
+                server_ms.append(float(head[at_timing + 4 :].split(b"\r\n", 1)[0].split(b",", 1)[0]))
+            idle.append(connection)
+    seconds_taken = clock() - start
+    for key in list(selector.get_map().values()):
+        key.data.socket.close()
+    latencies.sort()
+    server_ms.sort()
+    return Result(latencies, statuses, seconds_taken, server_ms)

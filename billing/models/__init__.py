@@ -1,0 +1,40 @@
+"""What is sold, to whom, under which terms, and the money that follows."""
+
+from .bill_run import BillRun, BillRunItem
+from .catalog import Charge, Offering, OfferingPlan, Product, RatePlan, RatePlanVersion, Tier
+from .contract import Contract
+from .coupon import Coupon, CouponRedemption
+from .invoice import Invoice, InvoiceLine, InvoiceSequence, InvoiceTax
+from .ledger import LedgerEntry, LedgerTransaction
+from .profile import BillingProfile
+from .subscription import Subscription, SubscriptionPhase
+from .tax import TaxRate
+from .wallet import Wallet, WalletBurn, WalletGrant
+
+__all__ = [
+    "BillRun",
+    "BillRunItem",
+    "BillingProfile",
+    "Charge",
+    "Contract",
+    "Coupon",
+    "CouponRedemption",
+    "Invoice",
+    "InvoiceLine",
+    "InvoiceSequence",
+    "InvoiceTax",
+    "LedgerEntry",
+    "LedgerTransaction",
+    "Offering",
+    "OfferingPlan",
+    "Product",
+    "RatePlan",
+    "RatePlanVersion",
+    "Subscription",
+    "SubscriptionPhase",
+    "TaxRate",
+    "Tier",
+    "Wallet",
+    "WalletBurn",
+    "WalletGrant",
+]

@@ -1,0 +1,75 @@
+"""Bill run: one per tenant and window; owns the progress of its invoices."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from aforo.kernel.clock import now
+from aforo.kernel.identifiers import uuid7
+from aforo.tenancy.models import TenantRow
+
+from .subscription import Subscription
+
+
+class BillRun(TenantRow):
+    """Bills every subscription period whose last local day lies in the window, once.
+
+    The window is [starts_on, ends_on) in local dates, so one run of March holds March of every customer's zone.
+    A second run of a window finds the invoices of the first; while one is under way another is refused.
+    """
+
+    class Status(models.TextChoices):
+        RUNNING = "RUNNING", "Running"
+        COMPLETED = "COMPLETED", "Completed"
+        FAILED = "FAILED", "Completed with failures"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    starts_on = models.DateField()
+    ends_on = models.DateField()
+    auto_finalize = models.BooleanField(default=True)
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.RUNNING)
+    idempotency_key = models.CharField(max_length=255, null=True)
+    request_hash = models.CharField(max_length=64, blank=True)
+    started_at = models.DateTimeField(default=now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "starts_on", "ends_on"],
+                condition=models.Q(status="RUNNING"),
+                name="bill_run_one_at_a_time",
+            ),
+            models.UniqueConstraint(fields=["tenant", "idempotency_key"], name="bill_run_idempotency_key"),
+        ]
+        ordering = ["-started_at"]
+
+    def __str__(self) -> str:
+        return f"{self.starts_on} to {self.ends_on}"
+
+
+class BillRunItem(TenantRow):
+    """One subscription's period in a run."""
+
+    class Status(models.TextChoices):
+        PENDING = "PENDING", "Pending"
+        DRAFTED = "DRAFTED", "Drafted"
+        ISSUED = "ISSUED", "Issued"
+        FAILED = "FAILED", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(BillRun, on_delete=models.CASCADE, related_name="items")
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField()
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
+    invoice = models.ForeignKey("billing.Invoice", null=True, on_delete=models.SET_NULL, related_name="+")
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "subscription", "period_start"], name="bill_run_item_once"
+            ),
+        ]
+        ordering = ["id"]

@@ -1,0 +1,206 @@
+"""Catalog: products, rate plans and their versions, charges with tiers, and the offerings customers buy."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from aforo.kernel.clock import now
+from aforo.kernel.identifiers import uuid7
+from aforo.tenancy.models import TenantRow
+from aforo.tenancy.models.fields import CurrencyField
+
+from .fields import AmountField, CodeField, RateField
+
+
+class Product(TenantRow):
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    code = CodeField()
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "code"], name="product_code")]
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RatePlan(TenantRow):
+    """A price list; what it says lives in its versions."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="rate_plans")
+    code = CodeField()
+    name = models.CharField(max_length=200)
+    currency = CurrencyField(default="USD")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "code"], name="rate_plan_code")]
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RatePlanVersion(TenantRow):
+    """One edition of a rate plan. A published one never changes; a change is a new version."""
+
+    class Status(models.TextChoices):
+        DRAFT = "DRAFT", "Draft"
+        PUBLISHED = "PUBLISHED", "Published"
+        ARCHIVED = "ARCHIVED", "Archived"
+
+    class Proration(models.TextChoices):
+        DAY = "day", "By day"
+        SECOND = "second", "By second"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    plan = models.ForeignKey(RatePlan, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField(default=1, editable=False)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT, editable=False)
+    proration = models.CharField(max_length=6, choices=Proration.choices, default=Proration.DAY)
+    published_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["plan", "number"], name="rate_plan_version_number")]
+        ordering = ["plan", "-number"]
+
+    def __str__(self) -> str:
+        return f"{self.plan} v{self.number} ({self.status.lower()})"
+
+
+class Charge(TenantRow):
+    """One priced meter or fee on a plan version.
+
+    The columns are the union of what the models need; `billing.selectors.terms` turns a row into the pricing
+    value and refuses columns that its model lacks.
+    """
+
+    class Kind(models.TextChoices):
+        FEE = "FEE", "Recurring fee"
+        USAGE = "USAGE", "Usage"
+
+    class Model(models.TextChoices):
+        PER_UNIT = "PER_UNIT", "Per unit"
+        FLAT_RATE = "FLAT_RATE", "Flat rate"
+        GRADUATED = "GRADUATED", "Graduated: each unit at its own tier's price"
+        VOLUME_TIERED = "VOLUME_TIERED", "Volume: all units at the tier reached"
+        PERCENTAGE = "PERCENTAGE", "Percentage of the amount metered"
+        INCLUDED_QUOTA = "INCLUDED_QUOTA", "Included quota, then blocks"
+
+    class RateBasis(models.TextChoices):
+        PER_BLOCK = "per_block", "Per block started"
+        PER_UNIT = "per_unit", "Per unit"
+
+    class OverQuota(models.TextChoices):
+        CHARGE = "CHARGE", "Charge the overage"
+        BLOCK = "BLOCK", "Bill no more than the quota"
+        IGNORE = "IGNORE", "Drop the overage"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    version = models.ForeignKey(RatePlanVersion, on_delete=models.CASCADE, related_name="charges")
+    position = models.PositiveSmallIntegerField(default=1, help_text="Order on the invoice.")
+    code = CodeField()
+    name = models.CharField(max_length=200, help_text="What the invoice line says.")
+    kind = models.CharField(max_length=6, choices=Kind.choices, default=Kind.USAGE)
+    model = models.CharField(max_length=20, choices=Model.choices)
+    meter = models.ForeignKey(
+        "metering.MeterRow", null=True, blank=True, on_delete=models.PROTECT, related_name="charges"
+    )
+    dimension_filters = models.JSONField(
+        default=dict, blank=True, help_text='Only usage with these group-by values: {"model": "gpt-4o"}.'
+    )
+
+    unit_price = RateField(null=True, blank=True, help_text="Per unit; with blocks, per block.")
+    amount = RateField(null=True, blank=True, help_text="Flat rate: the price of the period.")
+    percent = RateField(null=True, blank=True, help_text="2.5 means 2.5 %.")
+    fixed_fee = RateField(null=True, blank=True, help_text="Percentage: per transaction.")
+    minimum_fee = RateField(null=True, blank=True, help_text="Percentage: at least this for the period.")
+    included_units = RateField(default=0, help_text="Units free of charge each period.")
+    block_size = RateField(null=True, blank=True, help_text="Included quota: units in a block.")
+    rate_basis = models.CharField(max_length=9, choices=RateBasis.choices, blank=True)
+    minimum_amount = AmountField(null=True, blank=True, help_text="The line is at least this.")
+    maximum_amount = AmountField(null=True, blank=True, help_text="The line is at most this.")
+
+    quota_units = RateField(null=True, blank=True, help_text="The plan's quota for the period; empty: none.")
+    over_quota = models.CharField(max_length=6, choices=OverQuota.choices, default=OverQuota.CHARGE)
+    rollover_percent = RateField(
+        null=True, blank=True, help_text="Unused included units carried over, at most."
+    )
+    rollover_units_max = RateField(null=True, blank=True)
+    rollover_periods = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Periods until carried units expire; empty: no rollover."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["version", "code"], name="charge_code"),
+            models.CheckConstraint(
+                name="charge_meter_by_kind",
+                condition=models.Q(kind="FEE", meter__isnull=True)
+                | models.Q(kind="USAGE", meter__isnull=False),
+                violation_error_message="Usage needs a meter, and a recurring fee has none.",
+            ),
+        ]
+        ordering = ["position", "code"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Tier(TenantRow):
+    """One step of a tiered charge: covers (previous up_to, up_to]; the last one is open."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    charge = models.ForeignKey(Charge, on_delete=models.CASCADE, related_name="tiers")
+    up_to = RateField(null=True, blank=True, help_text="Last unit of the tier; empty: no end.")
+    unit_price = RateField(default=0)
+    flat_fee = RateField(default=0, help_text="Due once, with the tier's first unit.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["charge", "up_to"], name="tier_up_to", nulls_distinct=False),
+        ]
+        ordering = [models.F("up_to").asc(nulls_last=True)]
+
+    def __str__(self) -> str:
+        return f"up to {self.up_to.normalize():f}" if self.up_to is not None else "without end"
+
+
+class Offering(TenantRow):
+    """What a customer buys: rate plans with a billing mode."""
+
+    class BillingMode(models.TextChoices):
+        POSTPAID = "POSTPAID", "Postpaid: invoiced"
+        PREPAID = "PREPAID", "Prepaid: from the wallet"
+        HYBRID = "HYBRID", "Hybrid: wallet first, the rest invoiced"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    code = CodeField()
+    name = models.CharField(max_length=200)
+    billing_mode = models.CharField(max_length=8, choices=BillingMode.choices, default=BillingMode.POSTPAID)
+    currency = CurrencyField(default="USD")
+    payment_terms_days = models.PositiveSmallIntegerField(default=30)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "code"], name="offering_code")]
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OfferingPlan(TenantRow):
+    """A rate plan in an offering."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    offering = models.ForeignKey(Offering, on_delete=models.CASCADE, related_name="plans")
+    plan = models.ForeignKey(RatePlan, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["offering", "plan"], name="offering_plan")]
+
+    def __str__(self) -> str:
+        return f"{self.offering}: {self.plan}"

@@ -1,0 +1,39 @@
+"""Fields of billing: exact amounts, prices, quantities and short codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+code_validator = RegexValidator(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    "Start with a letter or digit; go on with letters, digits, '.', '_' or '-'.",
+)
+
+
+class CodeField(models.CharField):
+    """The tenant's own short name of a row, used in the API: `api-pro`, `input_tokens`."""
+
+    default_validators = [code_validator]
+
+    def __init__(self, **options: Any) -> None:
+        options["max_length"] = 64
+        super().__init__(**options)
+
+
+class AmountField(models.DecimalField):
+    """Money in major units; 4 places hold every ISO 4217 minor unit."""
+
+    def __init__(self, **options: Any) -> None:
+        options["max_digits"], options["decimal_places"] = 28, 4
+        super().__init__(**options)
+
+
+class RateField(models.DecimalField):
+    """A price of one unit, a percentage or a quantity, to 12 places: 0.0000025."""
+
+    def __init__(self, **options: Any) -> None:
+        options["max_digits"], options["decimal_places"] = 30, 12
+        super().__init__(**options)

@@ -1,0 +1,24 @@
+"""Billing profile: how a tenant's money is rounded, numbered and named."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from aforo.tenancy.models import TenantRow
+
+
+class BillingProfile(TenantRow):
+    class Rounding(models.TextChoices):
+        HALF_UP = "half_up", "Half up (away from zero)"
+        HALF_EVEN = "half_even", "Half to even"
+
+    tenant = models.OneToOneField(
+        "tenancy.Tenant", on_delete=models.PROTECT, primary_key=True, related_name="+"
+    )
+    legal_name = models.CharField(max_length=200)
+    legal_address = models.TextField(blank=True)
+    number_prefix = models.CharField(max_length=16, default="INV")
+    rounding = models.CharField(max_length=9, choices=Rounding.choices, default=Rounding.HALF_UP)
+
+    def __str__(self) -> str:
+        return self.legal_name

@@ -1,0 +1,87 @@
+"""Subscription: a customer on a pinned offering and rate-plan version."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from aforo.kernel.clock import now
+from aforo.kernel.identifiers import uuid7
+from aforo.tenancy.models import Customer, TenantRow
+
+from .catalog import Offering, RatePlanVersion
+from .fields import CodeField
+
+
+class SubscriptionState(models.TextChoices):
+    CREATED = "CREATED", "Created"
+    TRIALING = "TRIALING", "Trialing"
+    ACTIVE = "ACTIVE", "Active"
+    PAST_DUE = "PAST_DUE", "Past due"
+    PAUSED = "PAUSED", "Paused"
+    EXPIRING_SOON = "EXPIRING_SOON", "Expiring soon"
+    SUSPENDED = "SUSPENDED", "Suspended"
+    EXPIRED = "EXPIRED", "Expired"
+    CANCELLED = "CANCELLED", "Cancelled"
+
+
+LEGAL_MOVES: dict[str, frozenset[str]] = {
+    "CREATED": frozenset({"TRIALING", "ACTIVE", "CANCELLED"}),
+    "TRIALING": frozenset({"ACTIVE", "CANCELLED", "PAUSED"}),
+    "ACTIVE": frozenset({"PAST_DUE", "PAUSED", "EXPIRING_SOON", "EXPIRED", "CANCELLED", "SUSPENDED"}),
+    "PAST_DUE": frozenset({"ACTIVE", "SUSPENDED", "CANCELLED", "EXPIRED"}),
+    "PAUSED": frozenset({"ACTIVE", "CANCELLED", "EXPIRED"}),
+    "EXPIRING_SOON": frozenset({"ACTIVE", "EXPIRED", "CANCELLED"}),
+    "SUSPENDED": frozenset({"ACTIVE", "CANCELLED", "EXPIRED"}),
+    "EXPIRED": frozenset(),
+    "CANCELLED": frozenset(),
+}
+
+
+class Subscription(TenantRow):
+    """Monthly periods from the anchor's day, cut at midnight in the customer's zone.
+
+    starts_at: the first billed instant. ends_at: the first instant no longer billed; null while open.
+    anchor_on: the local date whose day of month sets the boundaries; the 1st for calendar months.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    code = CodeField(help_text="The tenant's own name of it.")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="subscriptions")
+    offering = models.ForeignKey(Offering, on_delete=models.PROTECT, related_name="+")
+    plan_version = models.ForeignKey(RatePlanVersion, on_delete=models.PROTECT, related_name="subscriptions")
+    state = models.CharField(
+        max_length=13, choices=SubscriptionState.choices, default=SubscriptionState.CREATED, editable=False
+    )
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+    anchor_on = models.DateField()
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "code"], name="subscription_code"),
+            models.CheckConstraint(
+                name="subscription_span",
+                condition=models.Q(ends_at__isnull=True) | models.Q(ends_at__gt=models.F("starts_at")),
+                violation_error_message="A subscription ends after it starts.",
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "customer"], name="subscription_customer")]
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return f"{self.customer.external_id}: {self.code}"
+
+
+class SubscriptionPhase(TenantRow):
+    """One move of a subscription's state; never edited."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="phases")
+    before = models.CharField(max_length=13, choices=SubscriptionState.choices, blank=True)
+    after = models.CharField(max_length=13, choices=SubscriptionState.choices)
+    reason = models.CharField(max_length=200, blank=True)
+    moved_at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["moved_at", "id"]

@@ -1,0 +1,3 @@
+"""Addresses of billing under /v1/."""
+
+urlpatterns: list = []

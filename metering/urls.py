@@ -1,0 +1,3 @@
+"""Addresses of metering under /v1/."""
+
+urlpatterns: list = []
