@@ -30,6 +30,7 @@ _LIMITED = Context(
 )
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _SHORT_INTEGER = 10**DIGITS_BEFORE_POINT_MAX
+_WRITTEN_OUT_MAX = 5000
 _ZERO = Decimal(0)
 
 
@@ -91,10 +92,15 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | Decimal):
-        return trimmed(Decimal(value))
+        return _number_text(Decimal(value))
     if value is None:
         return ""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=trimmed)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_number_text)
+
+
+def _number_text(number: Decimal) -> str:
+    # 1E+999999999 written out would be a gigabyte.
+    return trimmed(number) if abs(number.adjusted()) <= _WRITTEN_OUT_MAX else str(number)
 
 
 class Operator(StrEnum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from .meters import Meter
 
@@ -34,12 +35,12 @@ class Directory(Protocol):
 class UsageContext:
     """What an event is enriched with: the subscription, plan version and product it counts for.
 
-    Row ids; None where the customer has no subscription to which the metric belongs at that instant.
+    None and "" where the customer has no subscription to which the metric belongs at that instant.
     """
 
-    subscription_id: int | None = None
-    plan_version_id: int | None = None
-    product_id: int | None = None
+    subscription_id: UUID | None = None
+    plan_version_id: UUID | None = None
+    product: str = ""
 
 
 class CustomerDirectory(Protocol):

@@ -25,22 +25,22 @@ def is_cloud_event(raw: dict[str, Any], content_type: str | None) -> bool:
     return "specversion" in raw or (content_type is not None and "cloudevents" in content_type.lower())
 
 
-def plain_event_of(raw: dict[str, Any], errors: list[tuple[str, str]]) -> dict[str, Any]:
+def plain_event_of(raw: dict[str, Any], errors: dict[str, str]) -> dict[str, Any]:
     """The event with our names; data.quantity or data.value is the quantity, all else becomes properties.
 
     {"specversion": "1.0", "id": "1", "source": "/gw", "type": "api.call", "subject": "cust_abc",
      "data": {"quantity": 3, "model": "gpt-4o"}} is quantity 3 with the property model.
     """
     if raw.get("specversion") != "1.0":
-        errors.append(("specversion", "is not 1.0"))
+        errors["specversion"] = "is not 1.0"
     data = raw.get("data")
     if data is None:
         data = {}
     elif not isinstance(data, dict):
-        errors.append(("data", f"is {kind_of(data)}, not an object"))
+        errors["data"] = f"is {kind_of(data)}, not an object"
         data = {}
     if raw.get("data_base64") is not None:
-        errors.append(("data_base64", "is not read; send the data as JSON"))
+        errors["data_base64"] = "is not read; send the data as JSON"
     event: dict[str, Any] = {field: raw[name] for name, field in FIELDS.items() if name in raw}
     properties = {name: value for name, value in raw.items() if name not in FIELDS and name not in _ENVELOPE}
     quantity_name = "quantity" if data.get("quantity") is not None else "value"
@@ -49,7 +49,7 @@ def plain_event_of(raw: dict[str, Any], errors: list[tuple[str, str]]) -> dict[s
         if name == quantity_name:
             continue
         if name in properties and properties[name] != value:
-            errors.append((name[:64], "is given twice, as an attribute and in data, with different values"))
+            errors[name[:64]] = "is given twice, as an attribute and in data, with different values"
         properties[name] = value
     event["properties"] = properties
     return event

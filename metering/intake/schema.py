@@ -65,12 +65,12 @@ def check(draft: Draft, receipt: Receipt) -> Refusal | None:
     raw = draft.raw
     submission = receipt.submission
     if type(raw) is not dict:
-        return field_invalid(("event", f"is {kind_of(raw)}, not an object"))
+        return field_invalid({"event": f"is {kind_of(raw)}, not an object"})
     if receipt.has_escapes and not is_storable(raw):
         return field_invalid(
-            ("event", "has a text with NUL or half of a surrogate pair, which cannot be stored")
+            {"event": "has a text with NUL or half of a surrogate pair, which cannot be stored"}
         )
-    errors: list[tuple[str, str]] = []
+    errors: dict[str, str] = {}
     if is_cloud_event(raw, submission.content_type):
         raw = plain_event_of(raw, errors)
 
@@ -81,7 +81,7 @@ def check(draft: Draft, receipt: Receipt) -> Refusal | None:
     tenant = found.get("tenant_id")
     if tenant is not None and tenant != submission.tenant_slug:
         if not isinstance(tenant, str):
-            errors.append(("tenant_id", f"is {kind_of(tenant)}, not text"))
+            errors["tenant_id"] = f"is {kind_of(tenant)}, not text"
         else:
             return Refusal(
                 "tenant_mismatch",
@@ -96,13 +96,13 @@ def check(draft: Draft, receipt: Receipt) -> Refusal | None:
         try:
             draft.quantity = number_of(quantity)
         except NotANumber as error:
-            errors.append(("quantity", str(error)))
+            errors["quantity"] = str(error)
     draft.properties = _properties(found.get("properties"), extra, errors)
 
     missing = _missing(found, draft, receipt)
     if missing:
-        return fields_missing(missing, tuple(errors))
-    return field_invalid(*errors) if errors else None
+        return fields_missing(missing, errors)
+    return field_invalid(errors) if errors else None
 
 
 def _fields(raw: dict[str, Any], names: dict[str, tuple[str, int]]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -143,7 +143,7 @@ def _missing(found: dict[str, Any], draft: Draft, receipt: Receipt) -> tuple[str
     return tuple(field for field in REQUIRED_FIELDS if field not in stands)
 
 
-def _key(sent: Any, index: int, receipt: Receipt, errors: list[tuple[str, str]]) -> str:
+def _key(sent: Any, index: int, receipt: Receipt, errors: dict[str, str]) -> str:
     """The key as sent, else made of the header, else generated; "" where it is wrong or strictly missing."""
     if sent is not None:
         return _text("idempotency_key", sent, errors)
@@ -154,11 +154,11 @@ def _key(sent: Any, index: int, receipt: Receipt, errors: list[tuple[str, str]])
     return "" if submission.is_strict else generated_key(submission.intake_id_of(index))
 
 
-def _text(field: str, value: Any, errors: list[tuple[str, str]]) -> str:
+def _text(field: str, value: Any, errors: dict[str, str]) -> str:
     if type(value) is str and 0 < len(value) <= TEXT_LENGTH_MAX and value.isprintable():
         return value
     if value is not None:
-        errors.append((field, _why_no_text(value)))
+        errors[field] = _why_no_text(value)
     return ""
 
 
@@ -172,18 +172,16 @@ def _why_no_text(value: Any) -> str:
     return "has characters that cannot be printed"
 
 
-def _properties(sent: Any, extra: dict[str, Any], errors: list[tuple[str, str]]) -> dict[str, Any]:
+def _properties(sent: Any, extra: dict[str, Any], errors: dict[str, str]) -> dict[str, Any]:
     """What the event carries beside its fields; the object of the raw event itself where nothing joins it."""
     if sent is None:
         return extra
     if type(sent) is not dict:
-        errors.append(("properties", f"is {kind_of(sent)}, not an object"))
+        errors["properties"] = f"is {kind_of(sent)}, not an object"
         return extra
     if not extra:
         return sent
     for name in extra.keys() & sent.keys():
         if extra[name] != sent[name]:
-            errors.append(
-                (name[:64], "is given twice, in the event and in its properties, with different values")
-            )
+            errors[name[:64]] = "is given twice, in the event and in its properties, with different values"
     return {**extra, **sent}

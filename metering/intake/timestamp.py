@@ -37,7 +37,7 @@ def check(draft: Draft, receipt: Receipt) -> Refusal | None:
     try:
         timestamp = instant_of(draft.time)
     except NoInstant as error:
-        return field_invalid(("timestamp", str(error)))
+        return field_invalid({"timestamp": str(error)})
     if timestamp > receipt.latest:
         return _in_future(timestamp, receipt.received_at)
     if timestamp < receipt.earliest:

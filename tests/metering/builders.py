@@ -83,4 +83,4 @@ def event(**changes: Any) -> dict[str, Any]:
 
 
 def fields_in_error(refusal: Refused) -> set[str]:
-    return {error["field"] for error in refusal.refusal.facts["errors"]}
+    return set(refusal.refusal.facts["errors"])

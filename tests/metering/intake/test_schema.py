@@ -133,7 +133,7 @@ def test_missing_and_wrong_fields_are_said_together() -> None:
     refusal = refused(event(metric=..., quantity="many")).refusal
     assert refusal.code == "fields_missing"
     assert refusal.facts["missing"] == ["metric"]
-    assert refusal.facts["errors"] == [{"field": "quantity", "detail": "is no decimal number"}]
+    assert refusal.facts["errors"] == {"quantity": "is no decimal number"}
 
 
 # Tenant ----------------------------------------------------------------------------------------------------
