@@ -90,7 +90,7 @@ class _Terms:
 
 
 def aggregate(request: Mapping[str, Any]) -> dict[str, Any]:
-    """One request of `manage.py aggregate` (docs/metering/aggregate.md has its shape) to its answer.
+    """One request of `manage.py aggregate` (docs/metering/aggregation.md has its shape) to its answer.
 
     Returns {"quantity"}, {"windows": [{"start", "quantity"}]}, or {"groups": [{"by", "quantity" | "windows"}]};
     quantities are decimal text. Every window of the period is listed, also one without events; the first is

@@ -12,6 +12,7 @@ What the fields mean is the schema's business (intake/schema.py); here it is onl
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Any
 from urllib.parse import unquote
@@ -31,6 +32,8 @@ NDJSON = "application/x-ndjson"
 CLOUD_EVENT = "application/cloudevents+json"
 CLOUD_EVENTS = "application/cloudevents-batch+json"
 
+# NUL, or either half of a surrogate pair; written raw, both make the body unreadable.
+_SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -38,7 +41,7 @@ class RawEvents(list[Any]):
     """The events of one body as sent: dictionaries, or whatever else stood in an event's place.
 
     is_single: the body was one event and no batch, so that an Idempotency-Key header is its key as it stands.
-    has_escapes: the body has \\u escapes, so that its texts may hold characters no store keeps.
+    has_escapes: the body escapes NUL or surrogates, so that its texts may hold characters no store keeps.
     """
 
     is_single: bool = False
@@ -74,7 +77,7 @@ def decode(submission: Submission) -> RawEvents:
         raise Problem("batch_empty", "The body has no event.")
     if len(events) > EVENTS_MAX:
         raise _too_many()
-    events.has_escapes = b"\\u" in body
+    events.has_escapes = _SUSPECT_ESCAPE.search(body) is not None
     return events
 
 
