@@ -248,6 +248,9 @@ def test_the_command_answers_line_by_line_and_its_example_works() -> None:
         "groups": [{"by": {"model": "m1"}, "quantity": "12.5"}]
     }
     assert answered(Command.answer, b"{")["error"]["code"] == "body_unreadable"
+    assert (
+        answered(Command.answer, b'{"initial": 1e99999999999999999999}')["error"]["code"] == "body_unreadable"
+    )
     assert answered(Command.answer, b"{}")["error"]["missing"] == ["aggregation", "events"]
 
 
