@@ -89,6 +89,7 @@ def nested(depth: int) -> bytes:
 def test_32_levels_are_read_and_33_are_not() -> None:
     check_shape(nested(32))
     assert read_json(nested(32))
+    assert code_of(b"[{}, {}, " + nested(31) + b"]") is None
     assert code_of(nested(33)) == "body_too_deep"
     assert code_of(b'[{"a": 1}, ' + nested(32) + b"]") == "body_too_deep"
 
