@@ -50,7 +50,7 @@ def _request(line: bytes) -> Any:
     try:
         # Numbers are read as they are spelled: 0.1 is a tenth.
         return json.loads(line, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise Problem("body_unreadable", f"The line is not JSON: {error}") from None
 
 

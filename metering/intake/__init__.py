@@ -1,0 +1,76 @@
+"""Intake: one raw event to a verdict. Pure, and the same for production, replay and sandbox.
+
+The writer calls it again for the same submission and comes to the same event: everything a verdict leans on
+is in the submission, except for the directory, which may know more by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aforo.kernel.errors import Refusal
+
+from ..decoding import decode
+from ..event import Accepted, Refused, Submission, UsageEvent
+from ..ports import Directory
+from ..strict_json import storable
+from . import enrichment, identity, schema, timestamp
+from .draft import Draft, Receipt, receipt_of
+
+# The order in which an event is checked, and nowhere else. Each step fills in its part of the draft or refuses.
+STEPS: tuple[Callable[[Draft, Receipt], Refusal | None], ...] = (
+    schema.check,  # what: names, defaults, types, limits
+    timestamp.check,  # when: zone, clock skew, age
+    identity.check,  # which one: key and fingerprint
+    enrichment.check,  # whose and what for: customer and meters
+)
+
+
+def accept_all(submission: Submission, directory: Directory) -> list[Accepted | Refused]:
+    """The verdict on every event of a submission, in their order.
+
+    Raises Problem where there are no events to judge: the body is unreadable, empty or too large, or the
+    header X-Tenant-Id disagrees with the key.
+    """
+    raws = decode(submission)
+    receipt = receipt_of(submission, directory, is_single=raws.is_single, has_escapes=raws.has_escapes)
+    return [verdict(raw, index, receipt) for index, raw in enumerate(raws)]
+
+
+def accept(
+    raw: Any, index: int, submission: Submission, directory: Directory, *, is_single: bool = False
+) -> Accepted | Refused:
+    """The verdict on one raw event of a submission; many: `accept_all`.
+
+    index: its place in the body. is_single: the body was this event and no batch.
+    Raises Problem("tenant_mismatch") where the header X-Tenant-Id disagrees with the key.
+    """
+    receipt = receipt_of(submission, directory, is_single=is_single, has_escapes=True)
+    return verdict(raw, index, receipt)
+
+
+def verdict(raw: Any, index: int, receipt: Receipt) -> Accepted | Refused:
+    """Take one raw event through the steps."""
+    draft = Draft(raw, index)
+    for step in STEPS:
+        refusal = step(draft, receipt)
+        if refusal is not None:
+            payload = storable(raw) if receipt.has_escapes else raw
+            return Refused(refusal, draft.key or None, payload, index)
+    return Accepted(
+        UsageEvent(
+            idempotency_key=draft.key,
+            tenant_id=receipt.submission.tenant_id,
+            customer_id=draft.customer_id,
+            metric=draft.metric,
+            quantity=draft.quantity,
+            timestamp=draft.timestamp,
+            source=draft.source,
+            properties=draft.properties,
+            is_timestamp_given=draft.time is not None,
+            fingerprint=draft.fingerprint,
+            identity=draft.identity,
+        ),
+        draft.is_late,
+    )

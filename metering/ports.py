@@ -1,0 +1,50 @@
+"""What metering asks of others: who the customers are, what listens to a metric, what a customer has bought.
+
+Tenancy and metering's own selectors fill `Directory`; billing fills `CustomerDirectory` in its `apps.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from .meters import Meter
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRef:
+    """A customer of the tenant: its row and the name the tenant gave it ("cust_abc")."""
+
+    id: int
+    external_id: str
+
+
+class Directory(Protocol):
+    """What intake knows about one tenant. Both answers come from memory: they are asked once an event."""
+
+    def meters_for(self, metric: str) -> tuple[Meter, ...]:
+        """The meters that listen to this metric; none means that the metric is unknown."""
+
+    def customer(self, external_id: str) -> CustomerRef | None:
+        """The customer of this external id, or None where the tenant has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageContext:
+    """What an event is enriched with: the subscription, plan version and product it counts for.
+
+    None and "" where the customer has no subscription to which the metric belongs at that instant.
+    """
+
+    subscription_id: UUID | None = None
+    plan_version_id: UUID | None = None
+    product: str = ""
+
+
+class CustomerDirectory(Protocol):
+    """What a customer has bought, at an instant; answered by billing from a cached table."""
+
+    def context_at(self, *, tenant_id: int, customer_id: int, metric: str, at: datetime) -> UsageContext:
+        """The context of one event; later edits of the plan do not change what an earlier event was given."""
