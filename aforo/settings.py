@@ -34,7 +34,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "aforo.papers",
     "aforo.tenancy",
     "aforo.http",
     "metering",

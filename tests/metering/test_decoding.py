@@ -198,18 +198,22 @@ def test_a_gzip_bomb_stops_at_the_limit() -> None:
     assert peak < 4 * BODY_BYTES_MAX
 
 
+# Without a time of its own, so that every test process names the cases alike.
+GZIP = gzip.compress(b"abc", mtime=0)
+
+
 @pytest.mark.parametrize(
     "body",
     [
         b"",
         b"not gzip",
-        gzip.compress(b"abc")[:-1],
-        gzip.compress(b"abc")[:12],
-        gzip.compress(b"abc") + b"trailing",
-        gzip.compress(b"abc") + b"\x00",
-        gzip.compress(b"abc")[:-8] + bytes(8),
+        GZIP[:-1],
+        GZIP[:12],
+        GZIP + b"trailing",
+        GZIP + b"\x00",
+        GZIP[:-8] + bytes(8),
         zlib.compress(b"abc"),
-        gzip.compress(b"") * 65,
+        gzip.compress(b"", mtime=0) * 65,
     ],
 )
 def test_broken_gzip_is_refused(body: bytes) -> None:
