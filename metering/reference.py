@@ -1,15 +1,9 @@
-"""The tables of docs/metering/*.md, made from the code that they describe.
-
-`python -m metering.reference docs/metering/*.md` writes them anew; a test compares.
-"""
+"""The tables of docs/metering/*.md, made from the code that they describe; docs/generate.py writes them."""
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from pathlib import Path
 
 from .aggregation import IS_BUCKETABLE, Aggregation
 from .decoding import BODY_BYTES_MAX, CLOUD_EVENT, CLOUD_EVENTS, EVENTS_MAX, JSON_TYPES, NDJSON
@@ -19,8 +13,6 @@ from .intake.draft import AGE_MAX, FUTURE_MAX, GATEWAY_SOURCES, LATE_AFTER
 from .intake.schema import ALIASES, DEFAULTS, TENANT_ID_MEANS, TEXT_LENGTH_MAX
 from .meters import DIGITS_BEFORE_POINT_MAX, DIGITS_MAX, GROUP_BY_MAX, PLACES_MAX, Operator
 from .strict_json import DEPTH_MAX
-
-_BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fields() -> Iterable[tuple[str, ...]]:
@@ -100,20 +92,3 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     table.__name__: table
     for table in (fields, limits, times, shapes, cloud_events, gateways, aggregations, operators)
 }
-
-
-def with_tables(text: str) -> str:
-    """The document with each block `<!-- table: name --> … <!-- end -->` made anew."""
-    return _BLOCK.sub(lambda block: f"{block[1]}{_markdown(TABLES[block[2]]())}{block[3]}", text)
-
-
-def _markdown(rows: Iterable[tuple[str, ...]]) -> str:
-    head, *body = rows
-    lines = [head, tuple("---" for _ in head), *body]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        path = Path(name)
-        path.write_text(with_tables(path.read_text()))
