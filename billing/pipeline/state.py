@@ -1,0 +1,393 @@
+"""What one run knows: the input that is sealed, and the fields that the stages fill.
+
+Money is Decimal in `currency`; all bags are tuples; maps are sorted tuples of pairs. So equal input gives equal
+bytes, and a run repeats anywhere. Amounts have the sign with which they add up: a discount is zero or negative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from decimal import Decimal
+
+from aforo.kernel.periods import Period
+from metering.aggregation import Aggregation, Partial
+from metering.meters import Conversion
+
+from ..burn import Grant
+from ..pricing.terms import Terms, TierCharge
+
+ZERO = Decimal(0)
+
+# The edition of the money rules; a deliberate change of one gets the next number, and the old branch stays.
+RULE_VERSION = "1"
+
+
+# --- the input ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollover:
+    """How unused included units live on.
+
+    periods: so many periods after their own they can still be used. percent: of the included units, at most
+    (100: all of them). units_max: at most, None for no other bound. Both bound what a period takes over in all.
+    """
+
+    periods: int
+    percent: Decimal = Decimal(100)
+    units_max: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """A priced meter or fee, resolved: contract prices are already in its terms.
+
+    kind: "FEE" (recurring, prorated where the period is cut) or "USAGE". product: its code.
+    meter, aggregation, percentile, conversion: of USAGE only; the meter's key, and how its events become units.
+    filters: (dimension, value) pairs that usage must have; empty for all of the meter's usage.
+    quota_units: the plan's quota for the period in units, None for none. over_quota: CHARGE, BLOCK or IGNORE.
+    minimum_amount, maximum_amount: bounds of the line, None for none.
+    proration: "day" or "second".
+    """
+
+    code: str
+    name: str
+    kind: str
+    terms: Terms
+    position: int = 1
+    product: str = ""
+    meter: str = ""
+    aggregation: Aggregation = Aggregation.SUM
+    percentile: Decimal | None = None
+    conversion: Conversion | None = None
+    unit: str = ""
+    filters: tuple[tuple[str, str], ...] = ()
+    quota_units: Decimal | None = None
+    over_quota: str = "CHARGE"
+    rollover: Rollover | None = None
+    minimum_amount: Decimal | None = None
+    maximum_amount: Decimal | None = None
+    proration: str = "day"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourUsage:
+    """What one UTC hour brought to a meter under one set of dimensions.
+
+    hour: its start; of an hour cut by the period's boundary, only the part inside counts here.
+    dimensions: (name, value) pairs in the meter's order.
+    """
+
+    hour: datetime
+    dimensions: tuple[tuple[str, str], ...]
+    partial: Partial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterUsage:
+    """A meter's usage in the billed period."""
+
+    meter: str
+    hours: tuple[HourUsage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedUnits:
+    """Included units of a charge that an earlier period left unused.
+
+    periods_left: in how many periods they can still be used, the one that they are handed to included.
+    """
+
+    charge: str
+    units: Decimal
+    periods_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """Negotiated terms inside a term; amounts are those of a whole cycle.
+
+    term: half-open; an open one ends at the cycle's end or later. minimum_amount, maximum_amount,
+    discount_percent: None for none.
+    """
+
+    code: str
+    term: Period
+    minimum_amount: Decimal | None = None
+    maximum_amount: Decimal | None = None
+    discount_percent: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coupon:
+    """A coupon in force for this period: either percent (5 means 5 %) or amount."""
+
+    code: str
+    name: str
+    percent: Decimal | None = None
+    amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxRate:
+    """A rate in force for the period. percent: 8.875 means 8.875 %. is_inclusive: prices contain it already."""
+
+    name: str
+    percent: Decimal
+    is_inclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxProfile:
+    """The customer's tax. jurisdiction: key of the tax table, empty for no tax."""
+
+    jurisdiction: str = ""
+    is_exempt: bool = False
+    rates: tuple[TaxRate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundedGrant:
+    """A wallet grant and what is left of it, zero or more, before this run."""
+
+    grant: Grant
+    balance: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillingInput:
+    """Everything a run may look at; sealed with the invoice, so that it can be recomputed in years.
+
+    tenant, customer, subscription, plan_version: what they are called, as text. payer: who is billed, the customer
+    or a paying parent; empty for the customer.
+    rounding: "half_up" or "half_even". zone: IANA name of the customer's time zone.
+    period: what is billed. cycle: the whole billing period that it was cut from, equal to it where nothing was cut.
+    as_of: the instant of the run; wallet grants count as they stand then.
+    coupons: in the order they were attached. billing_mode: POSTPAID, PREPAID or HYBRID.
+    """
+
+    rule_version: str = RULE_VERSION
+    tenant: str
+    customer: str
+    subscription: str
+    plan_version: str
+    payer: str = ""
+    currency: str
+    rounding: str = "half_up"
+    zone: str = "UTC"
+    period: Period
+    cycle: Period
+    as_of: datetime
+    charges: tuple[Charge, ...]
+    usage: tuple[MeterUsage, ...] = ()
+    carried_in: tuple[CarriedUnits, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+    coupons: tuple[Coupon, ...] = ()
+    tax_profile: TaxProfile = field(default_factory=TaxProfile)
+    billing_mode: str = "POSTPAID"
+    wallet: tuple[FundedGrant, ...] = ()
+
+
+# --- what the stages write ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaCap:
+    """At most so many units of a charge are billed."""
+
+    charge: str
+    units: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """Units taken over from earlier periods, free of charge in this one beside the included units.
+
+    periods_left: as of CarriedUnits.
+    """
+
+    charge: str
+    units: Decimal
+    periods_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """What a charge metered, after conversion and quota, in units; event_count: the events behind it."""
+
+    charge: str
+    units: Decimal
+    event_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillableQuantity:
+    """What of a charge's units is to be priced: metered − free = billable."""
+
+    charge: str
+    metered: Decimal
+    free: Decimal
+    billable: Decimal
+    event_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One invoice line, before discounts.
+
+    kind: CHARGE, USAGE_FEE, PRORATION, TRUE_UP or CAP. code: the charge's or the contract's.
+    quantity: metered units (of a fee, 1). unrounded: at full precision. amount: rounded once to the minor unit;
+    negative for a cap. discount: the line's share of all discounts, zero or negative. tiers: how it came to be.
+    """
+
+    kind: str
+    code: str
+    description: str
+    quantity: Decimal
+    unrounded: Decimal
+    amount: Decimal
+    discount: Decimal = ZERO
+    tiers: tuple[TierCharge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscountLine:
+    """One discount's total. kind: CONTRACT or COUPON. amount: rounded once, zero or negative."""
+
+    kind: str
+    code: str
+    description: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxLine:
+    """One rate's total. taxable: what the rate was taken of. amount: rounded once; inside it where inclusive."""
+
+    jurisdiction: str
+    name: str
+    percent: Decimal
+    is_inclusive: bool
+    taxable: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Who pays, and from what: wallet_amount + due_amount is the invoice's total."""
+
+    payer: str = ""
+    wallet_amount: Decimal = ZERO
+    due_amount: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletBurn:
+    """An amount above zero, taken from one grant."""
+
+    grant: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """account: one of billing's ledger. amount: positive debits it, negative credits it."""
+
+    account: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentIntent:
+    """An amount above zero to be collected from the payer."""
+
+    payer: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """The invoice's figures: subtotal + commitment + discount + tax_added = total = wallet_amount + due_amount.
+
+    subtotal: lines before commitment and discount. commitment: true-up (positive) or cap (negative).
+    discount: zero or negative. tax: all of it. tax_added: what of it is not contained in the prices.
+    """
+
+    subtotal: Decimal = ZERO
+    commitment: Decimal = ZERO
+    discount: Decimal = ZERO
+    tax: Decimal = ZERO
+    tax_added: Decimal = ZERO
+    total: Decimal = ZERO
+    wallet_amount: Decimal = ZERO
+    due_amount: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What posting writes: the document's figures, ledger entries that add up to zero, burns, payments."""
+
+    totals: Totals = field(default_factory=Totals)
+    entries: tuple[LedgerEntry, ...] = ()
+    burns: tuple[WalletBurn, ...] = ()
+    payments: tuple[PaymentIntent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """What can go wrong in business. severity: "critical" stops the run, "warning" travels with the invoice,
+    "pending" waits for an answer from outside. subject: the charge or contract concerned, empty for none.
+    """
+
+    severity: str
+    code: str
+    sentence: str
+    subject: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One number's reason: facts are (name, text) pairs, so that they read and hash the same everywhere."""
+
+    stage: str
+    code: str
+    subject: str
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageHash:
+    """SHA-256 over what a stage wrote, its issues and its explanations."""
+
+    stage: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillingState(BillingInput):
+    """The input, and what the stages made of it; each field names the stage that writes it."""
+
+    caps: tuple[QuotaCap, ...] = ()  # quota
+    allowances: tuple[Allowance, ...] = ()  # rollover
+    quantities: tuple[Quantity, ...] = ()  # aggregation
+    billables: tuple[BillableQuantity, ...] = ()  # allowance
+    lines: tuple[Line, ...] = ()  # rating; commitment adds, discount gives each its share
+    discounts: tuple[DiscountLine, ...] = ()  # discount
+    taxes: tuple[TaxLine, ...] = ()  # tax
+    routing: Routing = field(default_factory=Routing)  # routing
+    settlement: Settlement = field(default_factory=Settlement)  # settlement
+    carried_out: tuple[CarriedUnits, ...] = ()  # allowance; the next period's carried_in
+    issues: tuple[Issue, ...] = ()  # any
+    trace: tuple[Explanation, ...] = ()  # every
+    stage_hashes: tuple[StageHash, ...] = ()  # the runner
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a critical or a pending issue stopped the run; there is no invoice then."""
+        return any(issue.severity in {"critical", "pending"} for issue in self.issues)
+
+
+INPUTS = tuple(each.name for each in fields(BillingInput))
+RESULTS = tuple(each.name for each in fields(BillingState) if each.name not in INPUTS)

@@ -1,0 +1,1 @@
+"""Pricing models: billable units and terms to a price; pure."""
