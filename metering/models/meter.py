@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from aforo.kernel.clock import now
+from aforo.kernel.errors import Problem
 from aforo.tenancy.models import TenantRow
+
+from .. import fields
+from ..aggregation import Aggregation
+from ..meters import GROUP_BY_MAX, Filter, Meter, kind_of
 
 
 class MeterRow(TenantRow):
@@ -45,6 +51,9 @@ class MeterRow(TenantRow):
     )
     unit = models.CharField(max_length=32, blank=True, help_text="Label of one unit, such as call or token.")
     allows_negative = models.BooleanField(default=False)
+    frozen_at = models.DateTimeField(
+        null=True, editable=False, help_text="When a published charge first used the meter."
+    )
     created_at = models.DateTimeField(default=now, editable=False)
 
     FROZEN_ONCE_PRICED: ClassVar[tuple[str, ...]] = ("aggregation", "value_property")
@@ -57,3 +66,49 @@ class MeterRow(TenantRow):
 
     def __str__(self) -> str:
         return self.key
+
+    def clean(self) -> None:
+        try:
+            self.meter()
+        except Problem as problem:
+            known = {field.name for field in self._meta.get_fields()}
+            errors = {name.partition("[")[0].partition(".")[0] for name in problem.facts.get("errors", ())}
+            raise ValidationError(
+                {name: problem.detail for name in errors if name in known} or problem.detail
+            ) from None
+
+    def meter(self) -> Meter:
+        """The row's value; its only reader, so that what is saved and what counts cannot differ.
+
+        Raises Problem field_invalid or fields_missing for filters or dimensions that are none.
+        """
+        dimensions = fields.list_of(self.group_by, "group_by", fields.text)
+        if len(dimensions) > GROUP_BY_MAX:
+            raise fields.invalid(
+                "group_by", f"has {len(dimensions)} dimensions; up to {GROUP_BY_MAX} are kept"
+            )
+        if len(set(dimensions)) < len(dimensions) or "" in dimensions:
+            raise fields.invalid("group_by", "names a dimension twice or not at all")
+        return Meter(
+            id=self.pk or 0,
+            key=self.key,
+            event_name=self.event_name or self.key,
+            aggregation=Aggregation(self.aggregation),
+            value_property=self.value_property,
+            filters=fields.list_of(self.filters, "filters", _filter),
+            group_by=dimensions,
+            unit=self.unit,
+            allows_negative=self.allows_negative,
+        )
+
+
+def _filter(value: Any, field: str) -> Filter:
+    condition = fields.filter_of(value, field)
+    items = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    for item in items:
+        # JSON in the database has no exact fractions: 0.5 is kept, and compared, as the text "0.5".
+        if isinstance(item, float):
+            raise fields.invalid(f"{field}.value", f'is a fraction; write it as text, "{item}"')
+        if not isinstance(item, str | int):
+            raise fields.invalid(f"{field}.value", f"is {kind_of(item)}, not text or a whole number")
+    return condition

@@ -1,0 +1,90 @@
+"""What intake asks about a tenant, answered from this process's memory, and by PostgreSQL before any refusal.
+
+Meters are trusted for less than a second, so that a new filter or price dimension counts at once everywhere.
+A customer's number never changes under its external id, so it is trusted for a minute.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from aforo.tenancy.models import Customer
+
+from ..meters import Meter
+from ..models import MeterRow
+from ..ports import CustomerRef, Directory
+
+METERS_TRUSTED_S = 0.8
+CUSTOMERS_TRUSTED_S = 60
+# About 20 MB; a process that meets more starts anew rather than growing.
+CUSTOMERS_KEPT_MAX = 100_000
+TENANTS_KEPT_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _MeterTable:
+    by_metric: dict[str, tuple[Meter, ...]]
+    read_at_s: float
+
+
+_meters: dict[int, _MeterTable] = {}
+_customers: dict[tuple[int, str], tuple[CustomerRef, float]] = {}
+
+
+def directory_for(tenant_id: int) -> Directory:
+    """The directory for one submission, or one batch of the writer: make a new one for each.
+
+    What it does not find is asked of PostgreSQL once and then stays unknown to this directory, so that 10,000 events
+    of one unknown customer cost one query, while the next submission sees a customer created a moment ago.
+    """
+    return _TenantDirectory(tenant_id)
+
+
+class _TenantDirectory:
+    def __init__(self, tenant_id: int) -> None:
+        self._tenant_id = tenant_id
+        self._made_at_s = time.monotonic()
+        self._unknown: set[str] = set()
+
+    def meters_for(self, metric: str) -> tuple[Meter, ...]:
+        table = _meters.get(self._tenant_id)
+        if table is None or self._made_at_s - table.read_at_s > METERS_TRUSTED_S:
+            table = self._read_meters()
+        found = table.by_metric.get(metric, ())
+        if not found and table.read_at_s < self._made_at_s:
+            found = self._read_meters().by_metric.get(metric, ())
+        return found
+
+    def customer(self, external_id: str) -> CustomerRef | None:
+        kept = _customers.get((self._tenant_id, external_id))
+        if kept is not None and self._made_at_s - kept[1] < CUSTOMERS_TRUSTED_S:
+            return kept[0]
+        if external_id in self._unknown:
+            return None
+        row_id = (
+            Customer.objects.filter(tenant_id=self._tenant_id, external_id=external_id)
+            .values_list("id", flat=True)
+            .first()
+        )
+        if row_id is None:
+            self._unknown.add(external_id)
+            return None
+        found = CustomerRef(row_id, external_id)
+        if len(_customers) >= CUSTOMERS_KEPT_MAX:
+            _customers.clear()
+        _customers[self._tenant_id, external_id] = found, self._made_at_s
+        return found
+
+    def _read_meters(self) -> _MeterTable:
+        # Taken before the query: a change that commits meanwhile is then noticed no later than its time.
+        read_at_s = time.monotonic()
+        listening: dict[str, list[Meter]] = {}
+        for row in MeterRow.objects.filter(tenant_id=self._tenant_id).order_by("id"):
+            meter = row.meter()
+            listening.setdefault(meter.event_name, []).append(meter)
+        table = _MeterTable({metric: tuple(meters) for metric, meters in listening.items()}, read_at_s)
+        if len(_meters) >= TENANTS_KEPT_MAX:
+            _meters.clear()
+        _meters[self._tenant_id] = table
+        return table
