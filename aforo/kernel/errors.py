@@ -120,6 +120,12 @@ PROBLEMS = _catalogue(
         "An object with this identity exists",
         "Use another code, or change the existing object.",
     ),
+    (
+        "idempotency_reused",
+        409,
+        "Idempotency key was used for another request",
+        "Send another Idempotency-Key with another request.",
+    ),
     ("bill_run_active", 409, "A bill run for this window is under way", "Wait for it, or read its progress."),
     ("internal", 500, "Something went wrong on our side", "Retry; if it persists, report the request id."),
 )

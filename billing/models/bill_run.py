@@ -26,11 +26,17 @@ class BillRun(TenantRow):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     starts_on = models.DateField()
     ends_on = models.DateField()
+    scope = models.JSONField(default=dict, help_text='{"customers": ["cust_abc"]}; empty: every customer.')
     auto_finalize = models.BooleanField(default=True)
+    log_entries_waiting = models.PositiveBigIntegerField(
+        default=0,
+        help_text="Submissions not yet written when the run started; their usage is not in its drafts.",
+    )
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.RUNNING)
     idempotency_key = models.CharField(max_length=255, null=True)
     request_hash = models.CharField(max_length=64, blank=True)
     started_at = models.DateTimeField(default=now)
+    queued_at = models.DateTimeField(default=now, help_text="When its tasks were last handed to the workers.")
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -49,7 +55,10 @@ class BillRun(TenantRow):
 
 
 class BillRunItem(TenantRow):
-    """One subscription's period in a run."""
+    """One subscription's period in a run; a task claims the row, so that two of them never draft it at once.
+
+    moved_at: when the status last changed; a run whose items stand still is taken up again.
+    """
 
     class Status(models.TextChoices):
         PENDING = "PENDING", "Pending"
@@ -65,6 +74,7 @@ class BillRunItem(TenantRow):
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
     invoice = models.ForeignKey("billing.Invoice", null=True, on_delete=models.SET_NULL, related_name="+")
     error = models.TextField(blank=True)
+    moved_at = models.DateTimeField(default=now)
 
     class Meta:
         constraints = [
@@ -72,4 +82,5 @@ class BillRunItem(TenantRow):
                 fields=["run", "subscription", "period_start"], name="bill_run_item_once"
             ),
         ]
+        indexes = [models.Index(fields=["run", "status"], name="bill_run_item_status")]
         ordering = ["id"]

@@ -32,6 +32,9 @@ class Invoice(TenantRow):
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="invoices")
     kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.PERIOD)
     number = models.CharField(max_length=32, null=True, help_text="Given at issue, without gaps.")
+    sequence = models.PositiveBigIntegerField(
+        null=True, help_text="The number's place in the tenant's row: 1, 2, 3, …"
+    )
     status = models.CharField(max_length=13, choices=Status.choices, default=Status.DRAFT)
     currency = CurrencyField()
     period_start = models.DateTimeField()
@@ -68,6 +71,7 @@ class Invoice(TenantRow):
                 name="invoice_one_live_a_period",
             ),
             models.UniqueConstraint(fields=["tenant", "number"], name="invoice_number"),
+            models.UniqueConstraint(fields=["tenant", "sequence"], name="invoice_sequence"),
             models.CheckConstraint(
                 name="invoice_adds_up",
                 condition=models.Q(total=models.F("wallet_amount") + models.F("due_amount")),

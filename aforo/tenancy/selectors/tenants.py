@@ -20,6 +20,14 @@ def tenant_by_slug(slug: str, *, environment: str = "live") -> Tenant:
     return tenant
 
 
+def tenant_of(tenant_id: int) -> Tenant:
+    """The tenant that a task names. Raises Problem not_found."""
+    tenant = Tenant.objects.filter(pk=tenant_id).first()
+    if tenant is None:
+        raise Problem("not_found", f"No tenant {tenant_id}.")
+    return tenant
+
+
 def customers_for(tenant: Tenant) -> QuerySet[Customer]:
     return Customer.objects.of(tenant).order_by("id")
 

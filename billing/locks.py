@@ -1,0 +1,58 @@
+"""Every lock that billing takes on rows, so that their order can be seen on one screen.
+
+Order, for whoever takes several: bill run item, subscription, invoice sequence, invoice, wallet. Several rows of one
+table are locked by primary key. All of them last until the transaction ends. `no_key`: rows that only refer to the locked
+one need not wait.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from aforo.kernel.errors import Problem
+from aforo.tenancy.models import Customer, Tenant
+
+from .models import BillRun, BillRunItem, Invoice, InvoiceSequence, Subscription, Wallet
+
+
+def bill_run_locked(tenant: Tenant, run_id: UUID) -> BillRun:
+    """Raises Problem not_found."""
+    run = BillRun.objects.of(tenant).select_for_update(no_key=True).filter(pk=run_id).first()
+    if run is None:
+        raise Problem("not_found", f"No bill run {run_id}.")
+    return run
+
+
+def bill_run_item_claimed(tenant: Tenant, item_id: UUID) -> BillRunItem | None:
+    """The item, or None where another task has it (or it is gone): whoever holds it does the work."""
+    return BillRunItem.objects.of(tenant).select_for_update(skip_locked=True).filter(pk=item_id).first()
+
+
+def subscription_locked(tenant: Tenant, subscription_id: UUID) -> Subscription:
+    """One period of a subscription is drafted at a time. Raises Problem not_found."""
+    subscription = (
+        Subscription.objects.of(tenant).select_for_update(no_key=True).filter(pk=subscription_id).first()
+    )
+    if subscription is None:
+        raise Problem("not_found", f"No subscription {subscription_id}.")
+    return subscription
+
+
+def invoice_sequence_locked(tenant: Tenant) -> InvoiceSequence:
+    """The tenant's number and chain head; one invoice is issued at a time."""
+    # A row that is missing locks nothing, so it is made first.
+    InvoiceSequence.objects.get_or_create(tenant=tenant)
+    return InvoiceSequence.objects.of(tenant).select_for_update().get()
+
+
+def invoice_locked(tenant: Tenant, invoice_id: UUID) -> Invoice:
+    """Raises Problem not_found."""
+    invoice = Invoice.objects.of(tenant).select_for_update(no_key=True).filter(pk=invoice_id).first()
+    if invoice is None:
+        raise Problem("not_found", f"No invoice {invoice_id}.")
+    return invoice
+
+
+def wallet_locked(tenant: Tenant, customer: Customer, currency: str) -> Wallet | None:
+    """The customer's wallet of a currency; its grants and burns change only under this lock."""
+    return Wallet.objects.of(tenant).select_for_update().filter(customer=customer, currency=currency).first()
