@@ -119,7 +119,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env("AFORO_HOME", default=str(BASE_DIR / ".aforo"))) / "static"
+# WhiteNoise serves straight from the packages; only a file server of the operator's needs them collected.
+STATIC_ROOT = env("STATIC_ROOT", default=None)
 STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 WHITENOISE_USE_FINDERS = True
 
