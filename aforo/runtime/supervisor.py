@@ -1,6 +1,6 @@
 """One process that starts the servers and the application, keeps them up, and ends them in order.
 
-Start: servers, migrations, static files, demo tenant, then web, writer, worker, beat.
+Start: servers, migrations, demo tenant, then web, writer, worker, beat.
 End:   web (no new events), beat (no new tasks), worker, writer (drains what was accepted), then the servers.
 
 A child that ends by itself is started again after a pause that grows. Only what was started here is ever
@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ PORTS_TRIED = 50
 TICK_SECONDS = 0.1
 # Pauses before the first, second, … restart of a child that keeps ending.
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# Between two attempts to restart the same server; the first comes at once.
+SERVICE_PAUSE_SECONDS = 1.0
 # A child that stayed up this long has recovered; its next pause is the first again.
 STEADY_SECONDS = 60.0
 HEALTH_TIMEOUT_SECONDS = 2.0
@@ -142,6 +144,7 @@ class Supervisor:
         self.is_ready = url is None
         self.children = {program.name: Child(program) for program in programs}
         self.signals_seen = 0
+        self._service_due_at: dict[str, float] = {}
         self._pids_written: dict[str, int] = {}
 
     @property
@@ -166,8 +169,17 @@ class Supervisor:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def prepare(self, name: str, command: Sequence[str], *, is_secret: bool = False) -> str:
+    def prepare(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        more: Mapping[str, str] | None = None,
+        is_secret: bool = False,
+    ) -> str:
         """Run `command` to its end and return its words; they stay in <home>/logs/ unless secret.
+
+        more: variables for this command only.
 
         Raises RuntimeFault with its last words if it fails, Interrupted at Ctrl-C.
         """
@@ -177,7 +189,8 @@ class Supervisor:
         log = folder / f"{name}.log"
         try:
             with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                process = child_start(command, cwd=self.project, output=file, env=self.environment())
+                environment = {**self.environment(), **(more or {})}
+                process = child_start(command, cwd=self.project, output=file, env=environment)
             try:
                 while not has_exited(process):
                     if self.is_stopping:
@@ -201,14 +214,10 @@ class Supervisor:
 
     def tick(self) -> None:
         """Start what is due, note what has ended, look whether the web answers. Returns quickly."""
-        for name in self.services.crashed():
-            self.output.say(f"{name} has ended by itself; starting it again.")
-            try:
-                self.services.restart(name)
-            except RuntimeFault as fault:
-                # The next tick tries again; children retry their connections meanwhile.
-                self.output.say(f"{name}: {fault}")
         now = time.monotonic()
+        for name in self.services.crashed():
+            if now >= self._service_due_at.get(name, now):
+                self._service_restart(name)
         for child in self.children.values():
             if child.process is not None and has_exited(child.process):
                 self._child_ended(child, now)
@@ -239,6 +248,15 @@ class Supervisor:
 
     def _signal(self, number: int, _frame: object) -> None:
         self.signals_seen += 1
+
+    def _service_restart(self, name: str) -> None:
+        self.output.say(f"{name} has ended by itself; starting it again.")
+        try:
+            self.services.restart(name)
+        except RuntimeFault as fault:
+            # A later tick tries again; children retry their connections meanwhile.
+            self.output.say(f"{name}: {fault}")
+        self._service_due_at[name] = time.monotonic() + SERVICE_PAUSE_SECONDS
 
     def _child_start(self, child: Child, now: float) -> None:
         target = self.output.target(child.program.name)
@@ -308,22 +326,23 @@ def web_port(wanted: int, say: Callable[[str], None]) -> int:
 
 
 def database_prepare(supervisor: Supervisor) -> dict[str, Any]:
-    """Migrate, collect static files, make the demo tenant once; returns what demo_seed answers.
+    """Migrate, make the demo tenant once; returns what demo_seed answers.
 
-    tenant, admin_user, admin_password, api_key, created. Secrets that only the first run can tell (keys are
+    tenant, admin_user, admin_password, api_key, created. Secrets that only the first run can tell (they are
     stored as hashes) are kept in <home>/demo.json, mode 600: it is a demo's key.
     """
     project, home = supervisor.project, supervisor.services.home
     supervisor.output.say("Migrating the database.")
     supervisor.prepare("migrate", manage(project, "migrate", "--noinput"))
-    if static_is_stale(project):
-        supervisor.output.say("Collecting static files.")
-        supervisor.prepare("collectstatic", manage(project, "collectstatic", "--noinput"))
     supervisor.output.say("Looking after the demo tenant.")
-    text = supervisor.prepare("demo_seed", manage(project, "demo_seed", "--json"), is_secret=True)
+    kept = seed_read(home)
+    # demo_seed looks whether this database knows the kept key, and makes another if not.
+    text = supervisor.prepare(
+        "demo_seed", manage(project, "demo_seed", "--json"), more=seed_environment(kept), is_secret=True
+    )
     seed = answer_parse(text)
-    kept = {} if seed.get("created") else seed_read(home)
-    seed = {**kept, **{name: value for name, value in seed.items() if value is not None}}
+    if not seed.get("created"):
+        seed = {**kept, **{name: value for name, value in seed.items() if value is not None}}
     private_write(home / "demo.json", json.dumps(seed, indent=2) + "\n")
     return seed
 
@@ -347,14 +366,6 @@ def answer_parse(text: str) -> dict[str, Any]:
         if isinstance(answer, dict):
             return answer
     raise RuntimeFault(f"demo_seed --json printed no JSON object:\n{text[-2000:]}")
-
-
-def static_is_stale(project: Path) -> bool:
-    """Whether static files are missing, or older than the packages that bring them."""
-    collected, lock = project / "staticfiles", project / "requirements.lock"
-    if not collected.exists():
-        return True
-    return lock.exists() and lock.stat().st_mtime > collected.stat().st_mtime
 
 
 def command_run(supervisor: Supervisor, command: Sequence[str], **more: str) -> int:
@@ -473,17 +484,16 @@ def welcome(url: str, seed: dict[str, Any], home: Path) -> str:
 
     rows = Table.grid(padding=(0, 2))
     for label, value in (
-        ("Console", url),
         ("Admin", f"{url}/admin/"),
         ("  login", seed.get("admin_user")),
         ("  password", seed.get("admin_password")),
         ("Tenant", seed.get("tenant")),
         ("API key", seed.get("api_key")),
-        ("API pages", f"{url}/api/schema"),
+        ("API pages", f"{url}/api/docs"),
         ("Data", home),
     ):
         # As text, not markup: a password may hold brackets.
-        rows.add_row(f"[bold]{label}[/bold]", Text(str(value or "(set at the first start)")))
+        rows.add_row(f"[bold]{label}[/bold]", Text(str(value or "(manage.py changepassword admin sets one)")))
     # Wide enough for a key: a folded one cannot be copied.
     console = Console(width=max(Console().width, 100))
     with console.capture() as captured:
