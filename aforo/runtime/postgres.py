@@ -45,6 +45,8 @@ DATABASE = "aforo"
 INIT_SECONDS = 120.0
 # Recovery after a power cut replays up to max_wal_size of log.
 START_SECONDS = 120.0
+# A last checkpoint writes what is dirty in shared_buffers.
+STOP_SECONDS = 60.0
 
 # The owner may override these with ALTER SYSTEM.
 SETTINGS = {
@@ -254,20 +256,21 @@ class EmbeddedPostgres:
         if self.process is None:
             return
         # Fast; then immediate (the next start recovers); then the group is killed.
-        child_end(self.process, ((signal.SIGINT, 60.0), (signal.SIGQUIT, 5.0)))
+        child_end(self.process, ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 5.0)))
         self.process = None
 
     def leftovers_end(self) -> None:
-        """End a server, or backends of a killed one, left in the folder by an earlier owner.
-
-        Backends notice their postmaster's death by themselves; while one lives the data is not ours.
-        """
-        if self.data.exists():
-            for pid in processes_in(self.data, "postgres"):
-                # A stopped or hung backend would be asked in vain.
-                if not _is_postmaster(self.data, pid):
-                    _signal(pid, signal.SIGQUIT)
-            leftovers_end(self.data, "postgres", signal.SIGINT)
+        """End a server, or processes that outlive a killed one, left in the folder by an earlier owner."""
+        if not self.data.exists():
+            return
+        pids = processes_in(self.data, "postgres")
+        chief = [pid for pid in pids if _is_postmaster(self.data, pid)]
+        # Only the postmaster takes SIGINT for the order to shut down: its checkpointer would write a last
+        # checkpoint at a wrong moment. Without a postmaster the memory they share is lost, and so are they.
+        if chief:
+            leftovers_end(self.data, "postgres", chief, signal.SIGINT, STOP_SECONDS)
+        else:
+            leftovers_end(self.data, "postgres", pids, signal.SIGKILL)
 
     def _is_ready(self) -> bool:
         """The postmaster notes its state in line 8 of its pid file; line 1 must be the process we started."""
@@ -364,11 +367,3 @@ def _is_postmaster(data: Path, pid: int) -> bool:
         return (data / "postmaster.pid").read_text().split("\n", 1)[0] == str(pid)
     except FileNotFoundError:
         return False
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        # It went by itself.
-        pass

@@ -140,19 +140,20 @@ def processes_in(folder: Path, name: str) -> list[int]:
     return found
 
 
-def leftovers_end(folder: Path, name: str, order: signal.Signals, seconds: float = 20.0) -> None:
-    """End servers that an earlier supervisor left in `folder`; ServiceFault if they do not go.
+def leftovers_end(
+    folder: Path, name: str, pids: Sequence[int], order: signal.Signals, seconds: float = 20.0
+) -> None:
+    """Send `order` to `pids` and wait until no program called `name` works in `folder`; ServiceFault if one stays.
 
     The caller holds the home's lock, so nobody else owns them.
     """
-    left = processes_in(folder, name)
-    for pid in left:
+    for pid in pids:
         try:
             os.kill(pid, order)
         except ProcessLookupError:
             # It went by itself.
             continue
-    if left and not wait_until(lambda: not processes_in(folder, name), seconds):
+    if not wait_until(lambda: not processes_in(folder, name), seconds):
         raise ServiceFault(
             f"{name}: processes {processes_in(folder, name)} still hold {folder} after {seconds:g} s."
         )

@@ -36,6 +36,7 @@ from aforo.runtime.process import (
     log_tail,
     port_is_free,
     private_write,
+    processes_in,
     secret_kept,
     wait_until,
 )
@@ -179,7 +180,8 @@ class EmbeddedValkey:
 
     def leftovers_end(self) -> None:
         """End a server left in the folder by an earlier owner."""
-        leftovers_end(self.folder, "valkey-server", signal.SIGTERM)
+        pids = processes_in(self.folder, "valkey-server")
+        leftovers_end(self.folder, "valkey-server", pids, signal.SIGTERM)
 
     def _url(self, user: str, password: str) -> str:
         return f"redis://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/0"

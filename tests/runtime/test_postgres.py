@@ -89,6 +89,18 @@ def test_a_server_left_by_a_killed_owner_is_ended_and_its_data_taken_over(server
     left.wait()
 
 
+def test_processes_that_outlive_a_killed_server_are_ended(server):
+    server.start()
+    worker = next(pid for pid in processes_in(server.data, "postgres") if pid != server.pid)
+    # Stopped, it does not notice that the postmaster is gone.
+    os.kill(worker, signal.SIGSTOP)
+    os.kill(server.pid, signal.SIGKILL)
+    assert wait_until(lambda: processes_in(server.data, "postgres") == [worker], 10)
+    server.start()
+    assert not is_alive(worker)
+    assert value(server, "SELECT 1") == 1
+
+
 def test_a_taken_port_is_said_and_leaves_nothing_running(server):
     with socket.socket() as other:
         other.bind(("127.0.0.1", server.port))
