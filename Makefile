@@ -22,22 +22,26 @@ run: install  ## Start everything, print the address, the keys and a first call;
 demo: install  ## Replay 19,366 real LLM requests (ROWS=n for fewer), bill the month, print the invoice.
 	@exec $(RUNTIME) with-app -- manage.py demo $(if $(ROWS),--rows $(ROWS))
 
-test: install-dev browser  ## Run every test that a fresh clone can.
-	$(PY) -m pytest -q -n 2 $(ARGS)
+test: install-dev browser  ## Run every test that a fresh clone can; lists in docs/promises.md what they prove.
+	$(PY) -m pytest -q -n 2 $(or $(ARGS),--promises docs/promises.md)
 
 unit: install-dev  ## Run the tests that take about a minute together.
 	$(PY) -m pytest -q -n 2 -m "not slow" $(ARGS)
 
-check: install-dev  ## Look for faults without running: style, types, import arrows, migrations, API document.
+check: install-dev  ## Look for faults without running: style, types, import arrows, documents, migrations, API.
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	$(PY) -m docs.generate --check
 	AFORO_HOME=$(CHECK_HOME) $(RUNTIME) services -- manage.py makemigrations --check --dry-run
 	AFORO_HOME=$(CHECK_HOME) $(RUNTIME) services -- manage.py spectacular --validate --fail-on-warn --file /dev/null
 
 bench: install-dev  ## Measure on this machine (NAME=… for one benchmark); writes benchmarks/results.json.
 	$(PY) -m benchmarks $(NAME)
+
+docs: install-dev  ## Write the tables of docs/ anew from the code they describe.
+	$(PY) -m docs.generate
 
 stop: install  ## End what `make run` started in this folder.
 	@$(RUNTIME) stop
@@ -74,4 +78,4 @@ browser:
 		[ "$$(id -u)" = 0 ] || { echo "Browser tests need Chromium: apt install chromium" >&2; exit 1; }; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 
-.PHONY: help run demo test unit check bench stop doctor lock clean install install-dev browser
+.PHONY: help run demo test unit check bench docs stop doctor lock clean install install-dev browser
