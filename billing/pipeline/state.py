@@ -121,21 +121,29 @@ class Contract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coupon:
-    """A coupon in force for this period: either percent (5 means 5 %) or amount."""
+    """A coupon in force for this period: either percent (5 means 5 %) or amount.
+
+    lines: codes of the charges it is limited to; empty for the whole invoice.
+    """
 
     code: str
     name: str
     percent: Decimal | None = None
     amount: Decimal | None = None
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaxRate:
-    """A rate in force for the period. percent: 8.875 means 8.875 %. is_inclusive: prices contain it already."""
+    """A rate in force for the period. percent: 8.875 means 8.875 %. is_inclusive: prices contain it already.
+
+    lines: codes of the charges it is limited to; empty for the whole invoice.
+    """
 
     name: str
     percent: Decimal
     is_inclusive: bool = False
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,6 +390,11 @@ class BillingState(BillingInput):
     issues: tuple[Issue, ...] = ()  # any
     trace: tuple[Explanation, ...] = ()  # every
     stage_hashes: tuple[StageHash, ...] = ()  # the runner
+
+    @property
+    def bearer(self) -> str:
+        """Who pays: the payer, or the customer where none is named."""
+        return self.payer or self.customer
 
     @property
     def is_blocked(self) -> bool:

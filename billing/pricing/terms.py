@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from aforo.kernel.decimals import EXACT, total
+
 ZERO = Decimal(0)
 
 
@@ -65,6 +67,13 @@ class Terms:
     rate_basis: str = ""
 
 
+def needed(term: Decimal | None) -> Decimal:
+    """A term that its model needs; billing.pricing.check has refused terms without it."""
+    if term is None:
+        raise ValueError("terms are checked before they are priced")
+    return term
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Billable:
     """What the allowance left to be priced.
@@ -91,6 +100,18 @@ class TierCharge:
     flat_fee: Decimal
     amount: Decimal
 
+    @classmethod
+    def of(
+        cls, quantity: Decimal, unit_price: Decimal, *, flat_fee: Decimal = ZERO, tier: int = 1
+    ) -> TierCharge:
+        return cls(
+            tier=tier,
+            quantity=quantity,
+            unit_price=unit_price,
+            flat_fee=flat_fee,
+            amount=EXACT.fma(quantity, unit_price, flat_fee),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rated:
@@ -98,3 +119,7 @@ class Rated:
 
     amount: Decimal
     breakdown: tuple[TierCharge, ...]
+
+    @classmethod
+    def of(cls, *rows: TierCharge) -> Rated:
+        return cls(amount=total(row.amount for row in rows), breakdown=rows)

@@ -1,0 +1,70 @@
+"""Metered: what a charge's usage comes to. Quota and aggregation ask the same function, so they cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from aforo.kernel.periods import Period
+from metering.aggregation import EMPTY, Partial, finish, merge
+
+from .state import Charge, HourUsage, MeterUsage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metered:
+    """aggregated: in the meter's unit. units: after conversion, in the billed unit."""
+
+    aggregated: Decimal
+    units: Decimal
+    event_count: int
+
+
+def usage_of(charge: Charge, usage: Iterable[MeterUsage]) -> tuple[HourUsage, ...]:
+    """The hours that the charge bills: of its meter, with every dimension its filters name; in order of time."""
+    hours = (
+        hour
+        for meter in usage
+        if meter.meter == charge.meter
+        for hour in meter.hours
+        if is_billed_by(charge, hour)
+    )
+    return tuple(sorted(hours, key=lambda hour: (hour.hour, hour.dimensions)))
+
+
+def is_billed_by(charge: Charge, hour: HourUsage) -> bool:
+    return set(charge.filters) <= set(hour.dimensions)
+
+
+def metered(charge: Charge, hours: Iterable[HourUsage], period: Period) -> Metered:
+    """Merge the hours, finish the aggregation, convert to the billed unit.
+
+    period: for WEIGHTED_SUM, which is an average over it.
+    """
+    partial = _merged([hour.partial for hour in hours])
+    aggregated = finish(charge.aggregation, partial, percentile=charge.percentile, period=period)
+    units = aggregated if charge.conversion is None else charge.conversion.of(aggregated)
+    return Metered(aggregated=aggregated, units=units, event_count=partial.count)
+
+
+def exceeded_in(
+    charge: Charge, hours: tuple[HourUsage, ...], period: Period, units: Decimal
+) -> datetime | None:
+    """The first hour in which more than *units* were reached; the excess is in it and in the hours after it."""
+    partial = EMPTY
+    for hour in hours:
+        partial = merge(partial, hour.partial)
+        so_far = HourUsage(hour=hour.hour, dimensions=(), partial=partial)
+        if metered(charge, (so_far,), period).units > units:
+            return hour.hour
+    return None
+
+
+def _merged(partials: list[Partial]) -> Partial:
+    # In pairs, so that the kept values of many hours are copied a few times and not once an hour.
+    while len(partials) > 1:
+        pairs = [merge(a, b) for a, b in zip(partials[::2], partials[1::2], strict=False)]
+        partials = pairs + partials[len(pairs) * 2 :]
+    return partials[0] if partials else EMPTY

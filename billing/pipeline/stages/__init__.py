@@ -1,0 +1,1 @@
+"""The ten stages, one file each; they know the state, never each other."""

@@ -1,0 +1,54 @@
+"""Proof: an invoice's input sealed as bytes, so that anyone can recompute it and compare.
+
+sealed input   canonical JSON of everything the run looked at
+input hash     SHA-256 over it
+result hash    SHA-256 over the canonical JSON of everything the stages wrote
+chain hash     both, the number and the chain hash of the tenant's invoice before: none can be changed, moved or left out
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from aforo.kernel.canonical import canonical_json, content_hash, sha256_hex
+
+from .pipeline import run
+from .pipeline.state import INPUTS, RESULTS, BillingState
+
+
+def seal(state: BillingState) -> bytes:
+    """The state's input as canonical JSON; equal inputs give equal bytes, whatever the stages have written."""
+    return canonical_json({name: getattr(state, name) for name in INPUTS})
+
+
+def unseal(sealed: bytes) -> BillingState:
+    """The state before its first stage; sealing it gives the same bytes again.
+
+    Raises msgspec.DecodeError for bytes that are no sealed input.
+    """
+    return msgspec.json.decode(sealed, type=BillingState)
+
+
+def result(state: BillingState) -> bytes:
+    """What the stages wrote, as canonical JSON."""
+    return canonical_json({name: getattr(state, name) for name in RESULTS})
+
+
+def result_hash(state: BillingState) -> str:
+    """SHA-256 over the result, as 64 hexadecimal digits."""
+    return sha256_hex(result(state))
+
+
+def chain_hash(previous: str, *, input_hash: str, result_hash: str, number: str) -> str:
+    """The hash that joins an issued invoice to the tenant's one before it (empty for the first)."""
+    return content_hash(
+        {"previous": previous, "input_hash": input_hash, "result_hash": result_hash, "number": number}
+    )
+
+
+def recompute(sealed: bytes) -> BillingState:
+    """Run a sealed input again; its result hash equals the stored one, or something was changed.
+
+    Raises msgspec.DecodeError, and ValueError for a rule version that this engine does not have.
+    """
+    return run(unseal(sealed))
