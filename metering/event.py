@@ -6,17 +6,21 @@ is made for every event, twice (when it is received and when it is written).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
 
-from aforo.kernel.errors import Refusal
+from aforo.kernel.errors import Problem, Refusal
 
 Door = Literal["events", "meter", "compound"]
 
 INTAKE_ID_MASK = (1 << 63) - 1
+# Of a body that cannot be read this much is kept, in the log and in its dead letter.
+REFUSED_BODY_BYTES_MAX = 64 * 1024
 
 # The normalized event has these seven, always; in the order in which a refusal lists those that are missing.
 REQUIRED_FIELDS = (
@@ -28,6 +32,20 @@ REQUIRED_FIELDS = (
     "timestamp",
     "source",
 )
+
+
+class RefusedBody(msgspec.Struct, frozen=True, array_like=True):
+    """Why a body as a whole could not be read, and what it was.
+
+    code, detail, facts: as in the problem that its sender was answered.
+    length: bytes as far as they were received. sha256: of these bytes, hexadecimal.
+    """
+
+    code: str
+    detail: str
+    facts: Mapping[str, Any]
+    length: int
+    sha256: str
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -42,6 +60,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     is_strict: refuse defaults. door: which endpoint; it decides what `tenantId` means.
     content_type: the header's text, None where not sent. body: decompressed.
     attributes: lower-case header names and values of a CloudEvent in binary mode (ce-id, ce-type, …).
+    refused_body: set where the body could not be read; `body` is then its first 64 KiB.
 
     New fields go to the end and have a default, so that yesterday's log can be read.
     """
@@ -59,6 +78,17 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     content_type: str | None = None
     attributes: tuple[tuple[str, str], ...] = ()
     tenant_header: str | None = None
+    refused_body: RefusedBody | None = None
+
+    def refused(self, problem: Problem) -> Submission:
+        """The submission as it goes into the log when its body cannot be read; it becomes one dead letter.
+
+        An 11 MiB body: the first 64 KiB, with the length 11,534,336 and the SHA-256 of all of it.
+        """
+        why = RefusedBody(
+            problem.code, problem.detail, problem.facts, len(self.body), sha256(self.body).hexdigest()
+        )
+        return msgspec.structs.replace(self, body=self.body[:REFUSED_BODY_BYTES_MAX], refused_body=why)
 
     def intake_id_of(self, index: int) -> int:
         """The intake id of the event at this place in the body, counted from 0."""
