@@ -44,6 +44,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "aforo.http.middleware.RequestId",
+    "aforo.http.middleware.RateLimitHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -131,7 +132,8 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["aforo.http.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["aforo.http.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["aforo.http.rendering.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["aforo.http.rate_limit.KeyRate"],
+    "DEFAULT_PARSER_CLASSES": ["aforo.http.bodies.ExactJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "aforo.http.pagination.CursorPage",
     "EXCEPTION_HANDLER": "aforo.http.problems.exception_handler",

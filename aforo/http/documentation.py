@@ -17,7 +17,7 @@ from aforo.kernel.errors import PROBLEMS
 from .problems import MEDIA_TYPE
 
 # Any request can meet these, whatever its endpoint.
-OF_ANY_KEY = ("key_missing", "key_unknown", "key_revoked", "scope_missing", "tenant_mismatch")
+OF_ANY_KEY = ("key_missing", "key_unknown", "key_revoked", "scope_missing", "tenant_mismatch", "rate_limited")
 
 
 class ProblemSerializer(serializers.Serializer):

@@ -148,3 +148,11 @@ def test_making_a_tenant_twice_makes_one_pair(tenant):
 
     assert again == tenant
     assert sorted(Tenant.objects.values_list("environment", flat=True)) == ["live", "test"]
+
+
+def test_a_keys_rate_is_kept_and_passed_on_by_rotation(tenant):
+    key, text = api_key_create(tenant=tenant, name="gateway", rate_limit_per_s=50)
+    _, successor = api_key_rotate(tenant=tenant, key_id=key.pk, overlap=timedelta(hours=1))
+
+    assert api_key_recognise(text).rate_limit_per_s == 50
+    assert api_key_recognise(successor).rate_limit_per_s == 50

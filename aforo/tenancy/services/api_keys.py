@@ -73,6 +73,7 @@ def api_key_create(
         public_id=public_id,
         secret_hash=secret_hash(secret),
         scopes=sorted(set(scopes)),
+        rate_limit_per_s=rate_limit_per_s,
     )
     return key, f"sk_{tenant.environment}_{public_id}{secret}"
 

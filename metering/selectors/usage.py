@@ -1,0 +1,245 @@
+"""A customer's usage of a meter over any period: whole hours from buckets, everything else from the events."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
+
+from aforo.kernel.errors import Problem
+from aforo.kernel.periods import Period
+from aforo.tenancy.models import Tenant
+
+from ..aggregation import EMPTY, IS_BUCKETABLE, Partial, Sample, finish, fold_all, merge
+from ..calculator import window_starts
+from ..event import UsageEvent
+from ..meters import Meter, dimensions_of, feeds, sample_of
+from ..models import Bucket, Event, UsageContext
+from ..strict_json import read_json
+
+Dimensions = tuple[tuple[str, str], ...]
+
+HOUR = timedelta(hours=1)
+# A month of hours is 744. Beyond this an answer is asked for in parts.
+WINDOWS_MAX = 1_000
+GROUPS_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class HourPartial:
+    """What one hour, or the part of it inside the period, brings to an aggregation.
+
+    hour: its first instant inside the period. dimensions: (name, text) for each of the meter's dimensions.
+    """
+
+    hour: datetime
+    dimensions: Dimensions
+    partial: Partial
+
+
+@dataclass(frozen=True, slots=True)
+class WindowQuantity:
+    """The usage of one window; the first and the last of a period are cut at its ends."""
+
+    period: Period
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class GroupQuantity:
+    """The usage of one combination of dimensions; windows: empty where none were asked for."""
+
+    by: Mapping[str, str]
+    quantity: Decimal
+    windows: tuple[WindowQuantity, ...]
+
+
+def usage_buckets(
+    *, tenant: Tenant, customer_id: int, meter: Meter, period: Period, cuts: Sequence[datetime] = ()
+) -> tuple[HourPartial, ...]:
+    """The hours of a period that have usage, in order; their partials merged and finished are its quantity.
+
+    customer_id: the customer's row. cuts: instants inside the period at which an hour is split, as it is at the ends.
+    Reads events instead of buckets for an hour that is cut, and for all hours of an aggregation outside IS_BUCKETABLE.
+
+    March 2026 in Asia/Kolkata starts at 18:30Z: that half hour is read from events, the 743 hours after it from
+    buckets, and the last half hour from events again.
+    """
+    if meter.aggregation not in IS_BUCKETABLE:
+        return _from_events(tenant, customer_id, meter, [period], cuts)
+    split = {_hour_of(at) for at in (period.start, period.end, *cuts) if at != _hour_of(at)}
+    pieces = [piece for hour in sorted(split) if (piece := Period(hour, hour + HOUR).overlap(period))]
+    hours = _from_buckets(tenant, customer_id, meter, period, split)
+    if pieces:
+        hours += _from_events(tenant, customer_id, meter, pieces, cuts)
+    return tuple(sorted(hours, key=lambda one: (one.hour, one.dimensions)))
+
+
+def usage_of(
+    *,
+    tenant: Tenant,
+    customer_id: int,
+    meter: Meter,
+    period: Period,
+    window: str | None = None,
+    zone: ZoneInfo,
+    group_by: Sequence[str] = (),
+) -> tuple[GroupQuantity, ...]:
+    """The quantity of a period, by windows and groups where asked for.
+
+    window: "hour", "day" or "month" in the zone, every one listed; None for none. group_by: some of the meter's
+    dimensions. Without group_by there is always one group, by {}; with it those that have usage.
+    Raises Problem input_invalid for more than 1,000 windows or groups, or a dimension that the meter does not keep.
+    """
+    unknown = [name for name in group_by if name not in meter.group_by]
+    if unknown:
+        known = ", ".join(meter.group_by) or "none"
+        raise _invalid("group_by", f"{', '.join(unknown)} is no dimension of {meter.key}; it keeps: {known}.")
+    starts = _starts(period, window, zone) if window is not None else [period.start]
+    hours = usage_buckets(tenant=tenant, customer_id=customer_id, meter=meter, period=period, cuts=starts[1:])
+    groups: dict[Dimensions, list[Partial]] = {} if group_by else {(): [EMPTY] * len(starts)}
+    for one in hours:
+        texts = dict(one.dimensions)
+        by = tuple((name, texts[name]) for name in group_by)
+        partials = groups.setdefault(by, [EMPTY] * len(starts))
+        place = bisect_right(starts, one.hour) - 1
+        partials[place] = merge(partials[place], one.partial)
+    if len(groups) > GROUPS_MAX:
+        raise _invalid("group_by", f"gives {len(groups):,} groups; up to {GROUPS_MAX:,} are answered.")
+    periods = [Period(start, end) for start, end in zip(starts, [*starts[1:], period.end], strict=True)]
+    return tuple(
+        GroupQuantity(
+            dict(by),
+            finish(meter.aggregation, _merged(groups[by])),
+            tuple(
+                WindowQuantity(inside, finish(meter.aggregation, partial))
+                for inside, partial in zip(periods, groups[by], strict=True)
+            )
+            if window is not None
+            else (),
+        )
+        for by in sorted(groups)
+    )
+
+
+def _starts(period: Period, window: str, zone: ZoneInfo) -> list[datetime]:
+    starts: list[datetime] = []
+    for start in window_starts(period, window, zone):
+        if len(starts) == WINDOWS_MAX:
+            raise _invalid("window", f"cuts the period into more than {WINDOWS_MAX:,} windows.")
+        starts.append(start)
+    return starts
+
+
+def _from_buckets(
+    tenant: Tenant, customer_id: int, meter: Meter, period: Period, without: set[datetime]
+) -> list[HourPartial]:
+    rows = Bucket.objects.filter(
+        tenant=tenant,
+        customer_id=customer_id,
+        meter_id=meter.id,
+        hour__gte=period.start,
+        hour__lt=period.end,
+    ).exclude(hour__in=without)
+    found: dict[tuple[datetime, Dimensions], Partial] = {}
+    for row in rows.iterator():
+        texts = json.loads(row.dimensions)
+        # A meter whose dimensions were changed has buckets of before: what they lack is "", as for an event.
+        dimensions = tuple((name, texts.get(name, "")) for name in meter.group_by)
+        partial = Partial(
+            count=row.count,
+            # Buckets do not count numbers apart; only AVG would ask, which no stored meter has.
+            value_count=row.count,
+            sum=row.sum,
+            max=row.max,
+            min=row.min,
+            latest_at=row.latest_at,
+            latest_key=row.latest_key,
+            latest_value=row.latest_value,
+        )
+        place = (row.hour, dimensions)
+        found[place] = merge(found.get(place, EMPTY), partial)
+    return [HourPartial(hour, dimensions, partial) for (hour, dimensions), partial in found.items()]
+
+
+def _from_events(
+    tenant: Tenant, customer_id: int, meter: Meter, pieces: Sequence[Period], cuts: Sequence[datetime]
+) -> tuple[HourPartial, ...]:
+    edges = sorted({piece.start for piece in pieces} | set(cuts))
+    samples: dict[tuple[datetime, Dimensions], list[Sample]] = {}
+    for event in _events(tenant, customer_id, meter, pieces):
+        if feeds(meter, event):
+            hour = _hour_of(event.timestamp)
+            place = bisect_right(edges, event.timestamp) - 1
+            since = max(hour, edges[place]) if place >= 0 else hour
+            samples.setdefault((since, dimensions_of(meter, event)), []).append(sample_of(meter, event))
+    keeps_values = meter.aggregation not in IS_BUCKETABLE
+    return tuple(
+        HourPartial(since, dimensions, fold_all(found, keeps_values=keeps_values))
+        for (since, dimensions), found in sorted(samples.items(), key=lambda item: item[0])
+    )
+
+
+def _events(tenant: Tenant, customer_id: int, meter: Meter, pieces: Sequence[Period]) -> Iterator[UsageEvent]:
+    # The numbers first: the index on events begins with the context.
+    contexts = UsageContext.objects.of(tenant).filter(customer_id=customer_id, metric=meter.event_name)
+    inside = Q()
+    for piece in _joined(pieces):
+        inside |= Q(occurred_at__gte=piece.start, occurred_at__lt=piece.end)
+    rows = (
+        Event.objects.filter(
+            inside, tenant=tenant, context_id__in=list(contexts.values_list("pk", flat=True))
+        )
+        # As text: the database's own reading of JSON would make floats of exact numbers.
+        .annotate(properties_text=Cast("properties", TextField()))
+        .values_list("occurred_at", "key", "quantity", "properties_text")
+    )
+    for occurred_at, key, quantity, text in rows.iterator(chunk_size=5_000):
+        properties: dict[str, Any] = read_json(text.encode())
+        yield UsageEvent(
+            idempotency_key=key,
+            tenant_id=tenant.pk,
+            customer_id="",
+            metric=meter.event_name,
+            quantity=quantity,
+            timestamp=occurred_at,
+            source="",
+            properties=properties,
+            is_timestamp_given=True,
+            fingerprint=0,
+            identity=b"",
+        )
+
+
+def _hour_of(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _joined(pieces: Iterable[Period]) -> list[Period]:
+    """Pieces that touch as one, so that the hours of a zone at half past are one range and not 744."""
+    joined: list[Period] = []
+    for piece in pieces:
+        if joined and joined[-1].end == piece.start:
+            joined[-1] = Period(joined[-1].start, piece.end)
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _merged(partials: Iterable[Partial]) -> Partial:
+    result = EMPTY
+    for partial in partials:
+        result = merge(result, partial)
+    return result
+
+
+def _invalid(field: str, sentence: str) -> Problem:
+    return Problem("input_invalid", f"{field} {sentence}", errors={field: [sentence]})
