@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 
 from aforo.kernel.decimals import trimmed
 from aforo.kernel.periods import Period, instant_text, local_midnight, month_later
+from aforo.kernel.texts import storable
 
 from . import fields
 from .aggregation import ZERO, Aggregation, Sample, finish, fold_all
 from .event import UsageEvent
 from .intake.timestamp import NoInstant, instant_of
 from .meters import GROUP_BY_MAX, Meter, dimensions_of, feeds, kind_of, sample_of
-from .strict_json import storable
 
 KNOWN = (
     "aggregation",

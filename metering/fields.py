@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from aforo.kernel.decimals import ROUNDINGS
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
+from aforo.kernel.texts import storable
 
 from .intake.timestamp import NoInstant, instant_of
 from .meters import Conversion, Filter, NotANumber, Operator, kind_of, number_of
-from .strict_json import storable
 
 PLACES_MAX = 28
 

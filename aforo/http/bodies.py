@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from rest_framework.parsers import BaseParser
 
 from aforo.kernel.errors import Problem
+from aforo.kernel.texts import is_storable
 
 _CHUNK_BYTES = 256 * 1024
 # A body beyond its limit is read on, for its length and hash, up to this many times the limit.
@@ -87,9 +88,12 @@ class ExactJSONParser(BaseParser):
                 bytes_max=DOCUMENT_BYTES_MAX,
             )
         try:
-            return json.loads(body.content, parse_float=_number, parse_constant=_refuse)
+            document = json.loads(body.content, parse_float=_number, parse_constant=_refuse)
+            if not is_storable(document):
+                raise ValueError("it has a text with NUL or half of a surrogate pair")
         except (ValueError, RecursionError) as error:
             raise Problem("body_unreadable", f"The body is not valid JSON: {error}.") from None
+        return document
 
 
 def _number(text: str) -> Decimal:

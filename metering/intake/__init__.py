@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from aforo.kernel.errors import Refusal
+from aforo.kernel.texts import storable
 
 from ..decoding import decode
 from ..event import Accepted, Refused, Submission, UsageEvent
 from ..ports import Directory
-from ..strict_json import storable
 from . import enrichment, identity, schema, timestamp
 from .draft import Draft, Receipt, receipt_of
 

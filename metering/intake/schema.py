@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from aforo.kernel.errors import Refusal
+from aforo.kernel.texts import is_storable
 
 from ..event import REQUIRED_FIELDS, Door
 from ..meters import NotANumber, kind_of, number_of
-from ..strict_json import is_storable
 from .cloud_events import is_cloud_event, plain_event_of
 from .draft import Draft, Receipt
 from .identity import generated_key

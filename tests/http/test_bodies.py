@@ -80,7 +80,17 @@ def test_numbers_are_read_exactly():
 
 @pytest.mark.parametrize(
     "content",
-    [b"{", b'{"a": NaN}', b'{"a": 1e99999999999999999999}', b"[" * 100_000, b"\xff", b"1" * 5000],
+    [
+        b"{",
+        b'{"a": NaN}',
+        b'{"a": 1e99999999999999999999}',
+        b"[" * 100_000,
+        b"[" * 900 + b"]" * 900,
+        b"\xff",
+        b"1" * 5000,
+        b'["\\u0000"]',
+        b'{"\\ud800": 1}',
+    ],
 )
 def test_what_is_no_json_is_a_problem(content):
     with pytest.raises(Problem) as caught:
