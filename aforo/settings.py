@@ -79,11 +79,27 @@ TEMPLATES = [
 DATABASES = {"default": env.db("DATABASE_URL")}
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", 60)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# A server that vanishes without a word is noticed in half a minute, not after two hours.
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 
 # The event log is an instance of its own: a reader beside a fsyncing writer waits three times as long.
 LOG_REDIS_URL = env("LOG_REDIS_URL")
 REDIS_URL = env("REDIS_URL")
 LOG_SHARDS = env.int("LOG_SHARDS", 1)
+# "everysec" is an operator's choice to lose up to a second of answered events in a power cut.
+LOG_APPENDFSYNC = env.str("LOG_APPENDFSYNC", "always")
+LOG_TIMEOUT_S = env.float("LOG_TIMEOUT_S", 0.25)
+# Beyond this, senders are asked to wait; entries that were not read are never dropped.
+LOG_BYTES_MAX = env.int("LOG_BYTES_MAX", 2 * 1024**3)
+# Where submissions are kept when neither log nor store answers; empty: they are refused.
+LOG_SPOOL_DIR = env.str("LOG_SPOOL_DIR", "")
+LOG_SPOOL_BYTES_MAX = env.int("LOG_SPOOL_BYTES_MAX", 1024**3)
 
 CACHES = {
     "default": {

@@ -2,14 +2,16 @@
 
 from .bucket import Bucket
 from .dead_letter import DeadLetter, DeadLetterStatus
-from .event import Event, Identity, UsageContext
+from .event import DUPLICATES_KEPT, Duplicate, Event, Identity, UsageContext
 from .log import LogEntry, LogPosition, Tally
 from .meter import MeterRow
 
 __all__ = [
+    "DUPLICATES_KEPT",
     "Bucket",
     "DeadLetter",
     "DeadLetterStatus",
+    "Duplicate",
     "Event",
     "Identity",
     "LogEntry",

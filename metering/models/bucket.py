@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Bucket(models.Model):
-    """(tenant, customer, meter, hour, dimensions) -> count, sum, max, min, latest.
+    """(tenant, customer, meter, hour, dimensions) -> the fields of `metering.aggregation.Partial`.
 
     hour: the UTC hour's first instant. dimensions: the meter's group-by values as canonical JSON text, "{}" where it
     has none. Merged by the writer from new events only, in the transaction that stores them.
@@ -24,7 +24,8 @@ class Bucket(models.Model):
     )
     hour = models.DateTimeField()
     dimensions = models.TextField()
-    count = models.BigIntegerField()
+    count = models.BigIntegerField(help_text="Events.")
+    value_count = models.BigIntegerField(help_text="Those of them with a number, which AVG divides by.")
     sum = models.DecimalField(max_digits=60, decimal_places=30)
     max = models.DecimalField(max_digits=60, decimal_places=30, null=True)
     min = models.DecimalField(max_digits=60, decimal_places=30, null=True)

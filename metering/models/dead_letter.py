@@ -38,7 +38,7 @@ class DeadLetter(TenantRow):
     # The submission without its body (door, strictness, headers): what a replay validates under.
     envelope = models.JSONField(default=dict)
     api_key_id = models.UUIDField(null=True)
-    source = models.CharField(max_length=64, blank=True)
+    source = models.CharField(max_length=255, blank=True)
     received_at = models.DateTimeField()
     status = models.CharField(max_length=12, choices=DeadLetterStatus.choices, default=DeadLetterStatus.NEW)
     attempts = models.IntegerField(default=1)

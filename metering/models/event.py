@@ -6,9 +6,13 @@ saves eight bytes of padding an event.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
 
 from aforo.tenancy.models import Customer, TenantRow
+
+DUPLICATES_KEPT = timedelta(days=30)
 
 
 class UsageContext(TenantRow):
@@ -20,7 +24,7 @@ class UsageContext(TenantRow):
     id = models.AutoField(primary_key=True)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="+")
     metric = models.CharField(max_length=128)
-    source = models.CharField(max_length=64)
+    source = models.CharField(max_length=255)
     subscription_id = models.UUIDField(null=True)
     plan_version_id = models.UUIDField(null=True)
     product = models.CharField(max_length=64, blank=True)
@@ -66,6 +70,21 @@ class Identity(models.Model):
     class Meta:
         managed = False
         db_table = "metering_identity"
+
+
+class Duplicate(models.Model):
+    """An event that came again was counted as a duplicate, under this intake id.
+
+    An internal copy of it, read later, is thereby known as a copy. Kept for DUPLICATES_KEPT, which is longer than any
+    copy waits in a log or a spool.
+    """
+
+    pk = models.CompositePrimaryKey("tenant", "intake_id")
+    tenant = models.ForeignKey(
+        "tenancy.Tenant", on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
+    )
+    intake_id = models.BigIntegerField()
+    counted_at = models.DateTimeField()
 
 
 class Event(models.Model):

@@ -20,12 +20,17 @@ class LogPosition(models.Model):
 
 
 class LogEntry(models.Model):
-    """A submission that the log could not take and the store did; the writer reads and removes it."""
+    """A submission that the log could not take and the store did; the writer reads and removes it.
+
+    problem: why the writer could make nothing of an entry and set it aside for a person to look at; it says so in its
+    own log too. Empty for entries that wait.
+    """
 
     id = models.BigAutoField(primary_key=True)
     shard = models.IntegerField()
     body = models.BinaryField()
     created_at = models.DateTimeField(default=now)
+    problem = models.TextField(blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["shard", "id"], name="log_entry_shard")]

@@ -156,8 +156,7 @@ def _from_buckets(
         dimensions = tuple((name, texts.get(name, "")) for name in meter.group_by)
         partial = Partial(
             count=row.count,
-            # Buckets do not count numbers apart; only AVG would ask, which no stored meter has.
-            value_count=row.count,
+            value_count=row.value_count,
             sum=row.sum,
             max=row.max,
             min=row.min,
