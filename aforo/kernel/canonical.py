@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -15,34 +15,49 @@ from uuid import UUID
 from .decimals import trimmed
 from .periods import instant_text
 
+_REQUIRED = object()
+_DEFAULTS: dict[type, tuple[tuple[str, Any], ...]] = {}
+
 
 def canonical_value(value: Any) -> Any:
     """Reduce to what JSON has: decimals and instants as text, mappings with text keys, tuples as lists.
 
-    1.50 and 1.5 are one value ("1.5"); an instant is written in UTC.
+    1.50 and 1.5 are one value ("1.5"); an instant is written in UTC. A dataclass is written without the fields that
+    have their default, so that a field added later leaves the bytes of older values as they were; a default of
+    what has been sealed is therefore never changed.
     Raises TypeError for a float or any other type: a value without one spelling cannot be hashed.
     """
+    kind = type(value)
+    # By exact type first: a month of hours is ten thousand numbers and instants.
+    write = _WRITERS.get(kind)
+    if write is not None:
+        return write(value)
     if value is None or isinstance(value, bool | int | str):
         return value.value if isinstance(value, Enum) else value
-    if isinstance(value, Decimal):
-        return trimmed(value)
-    if isinstance(value, datetime):
-        return instant_text(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
     if isinstance(value, Enum):
         return canonical_value(value.value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: canonical_value(getattr(value, field.name)) for field in fields(value)}
+        return {name: canonical_value(item) for name, item in given_fields(value).items()}
     if isinstance(value, Mapping):
         return {str(key): canonical_value(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [canonical_value(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted(canonical_value(item) for item in value)
-    raise TypeError(f"{type(value).__name__} has no canonical form")
+    raise TypeError(f"{kind.__name__} has no canonical form")
+
+
+def given_fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that differ from their default, and those without one."""
+    found = {}
+    kind = type(value)
+    if kind not in _DEFAULTS:
+        _DEFAULTS[kind] = tuple((field.name, _default(field)) for field in fields(kind))
+    for name, default in _DEFAULTS[kind]:
+        item = getattr(value, name)
+        if item is not default and item != default:
+            found[name] = item
+    return found
 
 
 def canonical_json(value: Any) -> bytes:
@@ -59,3 +74,20 @@ def sha256_hex(data: bytes) -> str:
 def content_hash(value: Any) -> str:
     """SHA-256 over the canonical JSON of a value."""
     return sha256_hex(canonical_json(value))
+
+
+_WRITERS: dict[type, Callable[[Any], Any]] = {
+    Decimal: trimmed,
+    datetime: instant_text,
+    date: date.isoformat,
+    UUID: str,
+    str: str,
+    int: int,
+    tuple: lambda value: [canonical_value(item) for item in value],
+}
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default is not MISSING:
+        return field.default
+    return _REQUIRED if field.default_factory is MISSING else field.default_factory()
