@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aforo.kernel.canonical import canonical_json, content_hash, sha256_hex
+from aforo.kernel.canonical import canonical_json, content_hash, given_fields, sha256_hex
 
 from .pipeline import run
 from .pipeline.state import INPUTS, RESULTS, BillingState
@@ -18,7 +18,9 @@ from .pipeline.state import INPUTS, RESULTS, BillingState
 
 def seal(state: BillingState) -> bytes:
     """The state's input as canonical JSON; equal inputs give equal bytes, whatever the stages have written."""
-    return canonical_json({name: getattr(state, name) for name in INPUTS})
+    given = {name: value for name, value in given_fields(state).items() if name in INPUTS}
+    # Always written: the default moves with the rules.
+    return canonical_json({**given, "rule_version": state.rule_version})
 
 
 def unseal(sealed: bytes) -> BillingState:
@@ -31,7 +33,7 @@ def unseal(sealed: bytes) -> BillingState:
 
 def result(state: BillingState) -> bytes:
     """What the stages wrote, as canonical JSON."""
-    return canonical_json({name: getattr(state, name) for name in RESULTS})
+    return canonical_json({name: value for name, value in given_fields(state).items() if name in RESULTS})
 
 
 def result_hash(state: BillingState) -> str:

@@ -62,6 +62,29 @@ def exceeded_in(
     return None
 
 
+def condensed(usage: MeterUsage, charges: Iterable[Charge]) -> MeterUsage:
+    """The usage with one entry for each set of dimensions, where no charge's quota asks for the hours.
+
+    Bills the same to the cent; a sealed month is then some hundred bytes and not a hundred thousand.
+    """
+    if any(charge.meter == usage.meter and charge.quota_units is not None for charge in charges):
+        return usage
+    by_dimensions: dict[tuple[tuple[str, str], ...], list[HourUsage]] = {}
+    for hour in usage.hours:
+        by_dimensions.setdefault(hour.dimensions, []).append(hour)
+    return MeterUsage(
+        meter=usage.meter,
+        hours=tuple(
+            HourUsage(
+                hour=min(hour.hour for hour in hours),
+                dimensions=dimensions,
+                partial=_merged([hour.partial for hour in hours]),
+            )
+            for dimensions, hours in sorted(by_dimensions.items())
+        ),
+    )
+
+
 def _merged(partials: list[Partial]) -> Partial:
     # In pairs, so that the kept values of many hours are copied a few times and not once an hour.
     while len(partials) > 1:
