@@ -59,7 +59,7 @@ def decode(submission: Submission) -> RawEvents:
     kind = _media_type(submission.content_type)
     body = submission.body.removeprefix(_BOM)
     if len(body) > BODY_BYTES_MAX:
-        raise _too_large(BODY_BYTES_MAX)
+        raise too_large(BODY_BYTES_MAX)
     check_shape(body)
     if kind == NDJSON:
         events = _lines(body)
@@ -95,7 +95,7 @@ def decompress(body: bytes, encoding: str | None, limit: int = BODY_BYTES_MAX) -
     if name not in {"", "identity"}:
         raise Problem("encoding_unsupported", f"Content-Encoding {name[:64]!r} is not read.")
     if len(body) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return body
 
 
@@ -112,7 +112,7 @@ def _gunzip(body: bytes, limit: int) -> bytes:
         parts.append(part)
         room -= len(part)
         if room <= 0:
-            raise _too_large(limit)
+            raise too_large(limit)
         if not member.eof:
             raise Problem("encoding_broken", "The gzip body ends before its end mark.")
         rest = member.unused_data
@@ -219,7 +219,8 @@ def _object(value: Any, sentence: str) -> dict[str, Any]:
     return value
 
 
-def _too_large(limit: int) -> Problem:
+def too_large(limit: int) -> Problem:
+    """The refusal of a body beyond *limit* bytes."""
     return Problem("body_too_large", f"The body is larger than {limit:,} bytes.", bytes_max=limit)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from aforo.kernel.errors import Refusal
 from aforo.kernel.texts import storable
 
-from ..decoding import decode
+from ..decoding import RawEvents, decode
 from ..event import Accepted, Refused, Submission, UsageEvent
 from ..ports import Directory
 from . import enrichment, identity, schema, timestamp
@@ -33,7 +33,14 @@ def accept_all(submission: Submission, directory: Directory) -> list[Accepted | 
     Raises Problem where there are no events to judge: the body is unreadable, empty or too large, or the
     header X-Tenant-Id disagrees with the key.
     """
-    raws = decode(submission)
+    return accept_each(decode(submission), submission, directory)
+
+
+def accept_each(raws: RawEvents, submission: Submission, directory: Directory) -> list[Accepted | Refused]:
+    """The verdict on every raw event of a submission, once its body is decoded.
+
+    Raises Problem("tenant_mismatch") where the header X-Tenant-Id disagrees with the key.
+    """
     receipt = receipt_of(submission, directory, is_single=raws.is_single, has_escapes=raws.has_escapes)
     return [verdict(raw, index, receipt) for index, raw in enumerate(raws)]
 

@@ -77,3 +77,12 @@ def judge(existing: Identity | None, event: UsageEvent, intake_id: int) -> Judge
     if existing.client_time is not None and here is not None and existing.client_time != here:
         return "conflict"
     return "duplicate"
+
+
+def conflict(event: UsageEvent) -> Refusal:
+    """The refusal of an event whose key belongs to another one."""
+    return Refusal(
+        "idempotency_conflict",
+        f"The key {event.idempotency_key!r} was used for another event, which stands.",
+        {"idempotency_key": event.idempotency_key},
+    )
