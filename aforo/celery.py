@@ -9,3 +9,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aforo.settings")
 app = Celery("aforo")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# Named, so that no app is imported here; seconds.
+app.conf.beat_schedule = {
+    "bill-runs-resume": {"task": "billing.bill_runs_resume", "schedule": 30.0},
+}

@@ -3,10 +3,13 @@
 sealed input   canonical JSON of everything the run looked at
 input hash     SHA-256 over it
 result hash    SHA-256 over the canonical JSON of everything the stages wrote
-chain hash     both, the number and the chain hash of the tenant's invoice before: none can be changed, moved or left out
+chain hash     both, the number, the dates and the chain hash of the tenant's invoice before: none can be changed, moved or
+               left out
 """
 
 from __future__ import annotations
+
+from datetime import date, datetime
 
 import msgspec
 
@@ -41,10 +44,19 @@ def result_hash(state: BillingState) -> str:
     return sha256_hex(result(state))
 
 
-def chain_hash(previous: str, *, input_hash: str, result_hash: str, number: str) -> str:
+def chain_hash(
+    previous: str, *, input_hash: str, result_hash: str, number: str, issued_at: datetime, due_on: date
+) -> str:
     """The hash that joins an issued invoice to the tenant's one before it (empty for the first)."""
     return content_hash(
-        {"previous": previous, "input_hash": input_hash, "result_hash": result_hash, "number": number}
+        {
+            "previous": previous,
+            "input_hash": input_hash,
+            "result_hash": result_hash,
+            "number": number,
+            "issued_at": issued_at,
+            "due_on": due_on,
+        }
     )
 
 

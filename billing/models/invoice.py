@@ -14,7 +14,10 @@ from .subscription import Subscription
 
 
 class Invoice(TenantRow):
-    """One per (subscription, period, kind), whatever runs twice. Never edited once issued (status and due aside)."""
+    """One per (subscription, period, kind), whatever runs twice. Never edited once issued, its status aside.
+
+    period_start, period_end: the whole billing period, which names the invoice, also where only a part is billed.
+    """
 
     class Status(models.TextChoices):
         DRAFT = "DRAFT", "Draft"
@@ -39,6 +42,7 @@ class Invoice(TenantRow):
     currency = CurrencyField()
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
+    last_on = models.DateField(help_text="Last billed local day; puts the invoice into a month's bill run.")
     issued_at = models.DateTimeField(null=True)
     due_on = models.DateField(null=True)
 
@@ -61,6 +65,7 @@ class Invoice(TenantRow):
     trace = models.JSONField(default=list, help_text="Explanations, stage by stage.")
     issues = models.JSONField(default=list)
     stage_hashes = models.JSONField(default=list)
+    carried_out = models.JSONField(default=list, help_text="Unused units that the next period takes over.")
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
@@ -78,7 +83,8 @@ class Invoice(TenantRow):
             ),
         ]
         indexes = [
-            models.Index(fields=["tenant", "customer", "period_start"], name="invoice_customer_period")
+            models.Index(fields=["tenant", "customer", "period_start"], name="invoice_customer_period"),
+            models.Index(fields=["tenant", "last_on"], name="invoice_last_on"),
         ]
         ordering = ["-period_start", "number"]
 
@@ -104,7 +110,7 @@ class InvoiceLine(TenantRow):
     kind = models.CharField(max_length=10, choices=Kind.choices)
     code = models.CharField(max_length=128, help_text="Charge, coupon or contract code.")
     description = models.CharField(max_length=300)
-    quantity = RateField(null=True)
+    quantity = models.DecimalField(max_digits=60, decimal_places=30, null=True)
     amount = AmountField(help_text="Before discounts; a discount line is negative.")
     discount = AmountField(default=0, help_text="Share of the discounts, zero or negative.")
     tiers = models.JSONField(default=list, help_text="How the amount came to be.")

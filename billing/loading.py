@@ -1,0 +1,219 @@
+"""Rows to the pipeline's input: the only reader. Whatever a run may look at is snapshotted here, in a fixed order.
+
+Which terms hold for a period is decided in docs/decisions/0007-terms-in-force.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db.models import F, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from aforo.kernel.errors import Problem
+from aforo.kernel.periods import Period, local_midnight
+from aforo.tenancy.models import Customer, Tenant
+from metering.selectors.usage import usage_buckets
+
+from .burn import Grant
+from .models import (
+    BillingProfile,
+    Charge,
+    CouponRedemption,
+    Subscription,
+    TaxRate,
+    WalletBurn,
+    WalletGrant,
+)
+from .models.fields import AmountField
+from .pipeline import state as values
+from .selectors.invoices import live_invoices_for
+from .selectors.periods import billed_period, last_day, subscription_cycle
+from .selectors.terms import charge_value
+
+
+def billing_state(
+    *, tenant: Tenant, subscription: Subscription, cycle: Period, as_of: datetime | None = None
+) -> values.BillingState:
+    """The input of one subscription's period.
+
+    subscription: with customer (and parent), offering and plan version. cycle: a whole period of it.
+    as_of: when wallet grants are counted; the period's end if none is given.
+    Raises Problem state_conflict where the subscription did not run in the cycle, or its terms are of several currencies.
+    """
+    customer = subscription.customer
+    version = subscription.plan_version
+    period = billed_period(subscription, cycle)
+    if period is None:
+        raise Problem("state_conflict", f"The subscription {subscription.code!r} did not run in {cycle}.")
+    currency = version.plan.currency
+    payer = customer.parent or customer
+    mode = subscription.offering.billing_mode
+    profile = BillingProfile.objects.of(tenant).first() or BillingProfile(tenant=tenant)
+    charges = tuple(
+        version.charges.select_related("version__plan__product", "meter")
+        .prefetch_related("tiers")
+        .order_by("position", "code")
+    )
+    return values.BillingState(
+        tenant=str(tenant),
+        customer=customer.external_id,
+        subscription=subscription.code,
+        plan_version=f"{version.plan.code} v{version.number}",
+        payer=customer.parent.external_id if customer.parent else "",
+        currency=currency,
+        rounding=profile.rounding,
+        zone=customer.timezone,
+        period=period,
+        cycle=cycle,
+        as_of=as_of or period.end,
+        charges=tuple(charge_value(charge) for charge in charges),
+        usage=_usage(tenant, customer, charges, period),
+        carried_in=_carried_in(subscription, cycle),
+        contracts=_contracts(subscription, period, cycle, currency),
+        coupons=_coupons(subscription, cycle, currency),
+        tax_profile=_tax_profile(tenant, customer, last_day(period, customer.zone)),
+        billing_mode=mode,
+        wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),
+    )
+
+
+def wallet_funds(tenant: Tenant, payer: Customer, currency: str) -> tuple[values.FundedGrant, ...]:
+    """What is left of each grant in the payer's wallet: what was put in minus what was burned."""
+    burned = (
+        WalletBurn.objects.filter(grant=OuterRef("pk"))
+        .values("grant")
+        .annotate(sum=Sum("amount"))
+        .values("sum")
+    )
+    grants = (
+        WalletGrant.objects.of(tenant)
+        .filter(wallet__customer=payer, wallet__currency=currency)
+        .annotate(balance=F("amount") - Coalesce(Subquery(burned), Decimal(0), output_field=AmountField()))
+        .filter(balance__gt=0)
+        .order_by("created_at", "id")
+    )
+    return tuple(
+        values.FundedGrant(
+            grant=Grant(
+                id=str(grant.pk),
+                kind=grant.kind,
+                starts_at=grant.starts_at,
+                expires_at=grant.expires_at,
+                created_at=grant.created_at,
+            ),
+            balance=grant.balance,
+        )
+        for grant in grants
+    )
+
+
+def _usage(
+    tenant: Tenant, customer: Customer, charges: Iterable[Charge], period: Period
+) -> tuple[values.MeterUsage, ...]:
+    meters = {charge.meter.key: charge.meter.meter() for charge in charges if charge.meter}
+    return tuple(
+        values.MeterUsage(
+            meter=key,
+            hours=tuple(
+                values.HourUsage(hour=part.hour, dimensions=part.dimensions, partial=part.partial)
+                for part in usage_buckets(
+                    tenant=tenant, customer_id=customer.pk, meter=meters[key], period=period
+                )
+            ),
+        )
+        for key in sorted(meters)
+    )
+
+
+def _carried_in(subscription: Subscription, cycle: Period) -> tuple[values.CarriedUnits, ...]:
+    """What the invoice of the period before handed on; a period without an invoice hands on nothing."""
+    before = live_invoices_for(subscription).filter(period_end=cycle.start).first()
+    return tuple(
+        values.CarriedUnits(
+            charge=carried["charge"],
+            units=Decimal(carried["units"]),
+            periods_left=carried["periods_left"],
+        )
+        for carried in (before.carried_out if before else ())
+    )
+
+
+def _contracts(
+    subscription: Subscription, period: Period, cycle: Period, currency: str
+) -> tuple[values.Contract, ...]:
+    zone = subscription.customer.zone
+    found = []
+    for contract in subscription.contracts.order_by("code"):
+        starts_at = local_midnight(contract.starts_on, zone)
+        ends_at = local_midnight(contract.ends_on, zone) if contract.ends_on else max(cycle.end, starts_at)
+        term = Period(starts_at, ends_at)
+        if term.overlap(period) is None:
+            continue
+        _currency_check(contract.currency, currency, f"The contract {contract.code!r}")
+        found.append(
+            values.Contract(
+                code=contract.code,
+                term=term,
+                minimum_amount=contract.minimum_amount,
+                maximum_amount=contract.maximum_amount,
+                discount_percent=contract.discount_percent,
+            )
+        )
+    return tuple(found)
+
+
+def _coupons(subscription: Subscription, cycle: Period, currency: str) -> tuple[values.Coupon, ...]:
+    found = []
+    for redemption in subscription.coupons.select_related("coupon").order_by("redeemed_at", "id"):
+        coupon = redemption.coupon
+        if not _is_in_force(redemption, subscription, cycle):
+            continue
+        if coupon.amount is not None:
+            _currency_check(coupon.currency, currency, f"The coupon {coupon.code!r}")
+        found.append(
+            values.Coupon(code=coupon.code, name=coupon.name, percent=coupon.percent, amount=coupon.amount)
+        )
+    return tuple(found)
+
+
+def _is_in_force(redemption: CouponRedemption, subscription: Subscription, cycle: Period) -> bool:
+    """Whether a coupon counts in the period: from the first one not yet invoiced when it was attached."""
+    periods = subscription_cycle(subscription)
+    billed = (
+        live_invoices_for(subscription)
+        .filter(issued_at__lte=redemption.redeemed_at)
+        .order_by("-period_start")
+        .first()
+    )
+    first = periods.index_at(billed.period_end if billed else subscription.starts_at)
+    number = periods.index_at(cycle.start) - first
+    coupon = redemption.coupon
+    lasts = {"ONCE": 1, "REPEATING": coupon.duration_periods or 1}.get(coupon.duration)
+    return number >= 0 and (lasts is None or number < lasts)
+
+
+def _tax_profile(tenant: Tenant, customer: Customer, on: date) -> values.TaxProfile:
+    rates = (
+        TaxRate.objects.of(tenant)
+        .filter(jurisdiction=customer.tax_jurisdiction, starts_on__lte=on)
+        .filter(Q(ends_on=None) | Q(ends_on__gt=on))
+        .order_by("name", "starts_on")
+    )
+    return values.TaxProfile(
+        jurisdiction=customer.tax_jurisdiction,
+        is_exempt=customer.is_tax_exempt,
+        rates=tuple(
+            values.TaxRate(name=rate.name, percent=rate.percent, is_inclusive=rate.is_inclusive)
+            for rate in rates
+        )
+        if customer.tax_jurisdiction
+        else (),
+    )
+
+
+def _currency_check(given: str, currency: str, whose: str) -> None:
+    if given != currency:
+        raise Problem("state_conflict", f"{whose} is in {given}, and the plan in {currency}.")

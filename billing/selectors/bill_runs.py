@@ -1,0 +1,89 @@
+"""Bill runs: whom a window may bill, and how far a run has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+
+from aforo.kernel.errors import Problem
+from aforo.tenancy.models import Tenant
+
+from ..models import BillRun, BillRunItem, Subscription
+
+# The earth's zones lie within this of UTC.
+ZONE_REACH = timedelta(hours=15)
+NEVER_BILLED = ("CREATED", "TRIALING")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Items of a run by what has become of them; total is their sum."""
+
+    total: int
+    pending: int
+    drafted: int
+    issued: int
+    failed: int
+
+
+def bill_runs_for(tenant: Tenant) -> QuerySet[BillRun]:
+    return BillRun.objects.of(tenant)
+
+
+def bill_run_for(tenant: Tenant, run_id: UUID) -> BillRun:
+    """Raises Problem not_found."""
+    run = bill_runs_for(tenant).filter(pk=run_id).first()
+    if run is None:
+        raise Problem("not_found", f"No bill run {run_id}.")
+    return run
+
+
+def bill_run_active_for(tenant: Tenant, *, starts_on: date, ends_on: date) -> BillRun | None:
+    """The run of this window that is under way."""
+    return (
+        bill_runs_for(tenant)
+        .filter(starts_on=starts_on, ends_on=ends_on, status=BillRun.Status.RUNNING)
+        .first()
+    )
+
+
+def bill_run_items_for(run: BillRun) -> QuerySet[BillRunItem]:
+    """In the order in which invoices are issued: customer, subscription, period."""
+    return run.items.select_related("subscription__customer", "invoice").order_by(
+        "subscription__customer__external_id", "subscription__code", "period_start"
+    )
+
+
+def bill_run_progress(run: BillRun) -> Progress:
+    status = BillRunItem.Status
+    return Progress(
+        **run.items.aggregate(
+            total=Count("pk"),
+            pending=Count("pk", filter=Q(status=status.PENDING)),
+            drafted=Count("pk", filter=Q(status=status.DRAFTED)),
+            issued=Count("pk", filter=Q(status=status.ISSUED)),
+            failed=Count("pk", filter=Q(status=status.FAILED)),
+        )
+    )
+
+
+def subscriptions_billed_in(
+    tenant: Tenant, *, starts_on: date, ends_on: date, customers: tuple[str, ...] = ()
+) -> QuerySet[Subscription]:
+    """Subscriptions that may have a period to bill in the window. customers: external ids; none means all."""
+    subscriptions = (
+        Subscription.objects.of(tenant)
+        .exclude(state__in=NEVER_BILLED)
+        .filter(starts_at__lt=_utc(ends_on) + ZONE_REACH)
+        .filter(Q(ends_at=None) | Q(ends_at__gt=_utc(starts_on) - ZONE_REACH))
+        .select_related("customer")
+        .order_by("customer__external_id", "code")
+    )
+    return subscriptions.filter(customer__external_id__in=customers) if customers else subscriptions
+
+
+def _utc(on: date) -> datetime:
+    return datetime.combine(on, time(), tzinfo=UTC)

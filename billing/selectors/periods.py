@@ -1,0 +1,61 @@
+"""A subscription's periods: their boundaries, the part that is billed, and which of them a window holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aforo.kernel.cycles import Cycle
+from aforo.kernel.errors import Problem
+from aforo.kernel.periods import Period, local_midnight
+from aforo.tenancy.models import Tenant
+
+from ..models import Subscription
+
+
+def billed_subscription_for(tenant: Tenant, **by: Any) -> Subscription:
+    """A subscription with all that a bill is made of. by: code=… or pk=…. Raises Problem not_found."""
+    subscription = (
+        Subscription.objects.of(tenant)
+        .select_related("customer__parent", "offering", "plan_version__plan", "tenant")
+        .filter(**by)
+        .first()
+    )
+    if subscription is None:
+        raise Problem("not_found", f"No subscription {next(iter(by.values()))!r}.")
+    return subscription
+
+
+def subscription_cycle(subscription: Subscription) -> Cycle:
+    """The boundaries of its monthly periods, in its customer's zone."""
+    return Cycle("month", subscription.anchor_on, subscription.customer.zone)
+
+
+def last_day(period: Period, zone: ZoneInfo) -> date:
+    """The period's last local day: it puts the period into a bill run's window, and its tax rates hold."""
+    return (period.end - timedelta.resolution).astimezone(zone).date()
+
+
+def billed_period(subscription: Subscription, period: Period) -> Period | None:
+    """The part of a period in which the subscription ran; None where it did not."""
+    start = max(period.start, subscription.starts_at)
+    end = period.end if subscription.ends_at is None else min(period.end, subscription.ends_at)
+    return Period(start, end) if start < end else None
+
+
+def periods_ending_in(subscription: Subscription, *, starts_on: date, ends_on: date) -> Iterator[Period]:
+    """The subscription's whole periods whose last billed local day lies in [starts_on, ends_on), in order.
+
+    Anchor on the 15th, window March 2026: [15 February, 15 March). If it was cancelled on 20 March, also
+    [15 March, 15 April), of which five days are billed.
+    """
+    zone = subscription.customer.zone
+    cycle = subscription_cycle(subscription)
+    index = cycle.index_at(local_midnight(starts_on, zone))
+    while (period := cycle.period(index)).start < local_midnight(ends_on, zone):
+        billed = billed_period(subscription, period)
+        if billed is not None and starts_on <= last_day(billed, zone) < ends_on:
+            yield period
+        index += 1

@@ -1,0 +1,316 @@
+"""Bill runs: one per tenant and window, drafted in parallel, issued in one order, taken up again after any death.
+
+    PENDING ─draft─▶ DRAFTED ─issue─▶ ISSUED        FAILED keeps its error, and the others go on
+
+Every step claims its row, does nothing where it was done, and commits by itself; so killing a worker anywhere, or running
+two of them, changes neither invoices nor numbers. Tasks are queued by name: they call this module, not the other way.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from celery import current_app
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db.models import Max
+from kombu.exceptions import OperationalError as BrokerError
+
+from aforo.kernel.canonical import content_hash
+from aforo.kernel.clock import now
+from aforo.kernel.errors import Problem
+from aforo.kernel.periods import Period, instant_text
+from aforo.tenancy.models import Tenant
+from aforo.tenancy.selectors.tenants import customer_for
+
+from .. import locks
+from ..models import BillRun, BillRunItem, Invoice
+from ..selectors.bill_runs import (
+    Progress,
+    bill_run_active_for,
+    bill_run_for,
+    bill_run_items_for,
+    bill_run_progress,
+    bill_runs_for,
+    subscriptions_billed_in,
+)
+from ..selectors.periods import billed_period, periods_ending_in
+from .invoices import invoice_draft, invoice_issue
+
+log = logging.getLogger(__name__)
+
+Status = BillRunItem.Status
+# A run of which nothing has moved for so long has lost its worker; long enough for one item's draft.
+STALLED_AFTER = timedelta(seconds=30)
+# Invoices issued by one task: some seconds' work, so that a task never outlives the broker's patience.
+ISSUED_A_TASK = 200
+STEPS_A_REPORT = 10
+
+
+def bill_run_start(
+    *,
+    tenant: Tenant,
+    starts_on: date,
+    ends_on: date,
+    customers: tuple[str, ...] = (),
+    auto_finalize: bool = True,
+    idempotency_key: str | None = None,
+    log_entries_waiting: int = 0,
+    is_queued: bool = True,
+) -> BillRun:
+    """Begin billing every subscription period whose last local day lies in [starts_on, ends_on).
+
+    customers: external ids; none means all. auto_finalize: issue what was drafted; else the drafts stay drafts.
+    is_queued: hand the work to the workers; else the caller does it by `bill_run_work`.
+    The same idempotency key and request give the same run, taken up again if it stands still.
+    Raises Problem input_invalid, not_found (a customer), state_conflict (a period is not over), idempotency_reused, or
+    bill_run_active while another run of this window is under way.
+    """
+    if starts_on >= ends_on:
+        raise Problem("input_invalid", f"The window ends on {ends_on}, which is not after {starts_on}.")
+    for external_id in customers:
+        customer_for(tenant, external_id)
+    request = {
+        "starts_on": starts_on,
+        "ends_on": ends_on,
+        "customers": sorted(customers),
+        "auto_finalize": auto_finalize,
+    }
+    request_hash = content_hash(request)
+    run = _run_of_key(tenant, idempotency_key, request_hash)
+    if run is None:
+        try:
+            with transaction.atomic():
+                run = BillRun.objects.create(
+                    tenant=tenant,
+                    starts_on=starts_on,
+                    ends_on=ends_on,
+                    scope={"customers": sorted(customers)} if customers else {},
+                    auto_finalize=auto_finalize,
+                    log_entries_waiting=log_entries_waiting,
+                    idempotency_key=idempotency_key,
+                    request_hash=request_hash,
+                )
+                _items_create(tenant, run, customers)
+        except IntegrityError:
+            run = _run_of_key(tenant, idempotency_key, request_hash)
+            if run is None:
+                raise _active_problem(tenant, starts_on, ends_on) from None
+    if is_queued:
+        transaction.on_commit(lambda: bill_run_queue(tenant=tenant, run_id=run.pk))
+    return run
+
+
+def _run_of_key(tenant: Tenant, key: str | None, request_hash: str) -> BillRun | None:
+    run = bill_runs_for(tenant).filter(idempotency_key=key).first() if key is not None else None
+    if run is not None and run.request_hash != request_hash:
+        raise Problem(
+            "idempotency_reused", f"The key {key!r} began another bill run.", bill_run_id=str(run.pk)
+        )
+    return run
+
+
+def _active_problem(tenant: Tenant, starts_on: date, ends_on: date) -> Problem:
+    active = bill_run_active_for(tenant, starts_on=starts_on, ends_on=ends_on)
+    return Problem(
+        "bill_run_active",
+        f"A bill run from {starts_on} to {ends_on} is under way.",
+        bill_run_id=str(active.pk) if active else None,
+    )
+
+
+def _items_create(tenant: Tenant, run: BillRun, customers: tuple[str, ...]) -> None:
+    window = {"starts_on": run.starts_on, "ends_on": run.ends_on}
+    items, at = [], now()
+    for subscription in subscriptions_billed_in(tenant, customers=customers, **window).iterator(1000):
+        for period in periods_ending_in(subscription, **window):
+            billed = billed_period(subscription, period)
+            if billed is None or billed.end > at:
+                raise Problem(
+                    "state_conflict",
+                    f"The period {period} of subscription {subscription.code!r} is not over yet; "
+                    "ask for a preview, or bill after its end.",
+                    subscription=subscription.code,
+                    ends_at=instant_text(period.end),
+                )
+            items.append(
+                BillRunItem(
+                    tenant=tenant,
+                    run=run,
+                    subscription=subscription,
+                    period_start=period.start,
+                    period_end=period.end,
+                )
+            )
+    BillRunItem.objects.bulk_create(items, batch_size=1000)
+
+
+def bill_run_queue(*, tenant: Tenant, run_id: UUID) -> None:
+    """Ask the workers to go on with a run; asking twice does no harm."""
+    _send("billing.bill_run_fan_out", tenant, run_id)
+
+
+def bill_run_fan_out(*, tenant: Tenant, run_id: UUID) -> None:
+    """Queue one task for each item that waits; where none does, the issuing."""
+    run = bill_run_for(tenant, run_id)
+    if run.status != BillRun.Status.RUNNING:
+        return
+    bill_runs_for(tenant).filter(pk=run_id).update(queued_at=now())
+    is_any_pending = False
+    for item_id in run.items.filter(status=Status.PENDING).values_list("pk", flat=True).iterator(1000):
+        _send("billing.bill_run_item_draft", tenant, item_id)
+        is_any_pending = True
+    if not is_any_pending:
+        _send("billing.bill_run_issue", tenant, run_id)
+
+
+def _send(name: str, tenant: Tenant, row_id: UUID) -> None:
+    try:
+        current_app.send_task(name, args=[tenant.pk, str(row_id)])
+    except BrokerError as error:
+        # The row is committed; beat takes the run up when the broker answers again.
+        log.warning("The task %s could not be queued: %s", name, error)
+
+
+def bill_run_item_draft(*, tenant: Tenant, item_id: UUID) -> None:
+    """Draft one item's invoice, unless another task has or had it; the last of a run queues the issuing.
+
+    What goes wrong with one customer is kept on the item and stops nobody else.
+    """
+    item = BillRunItem.objects.of(tenant).filter(pk=item_id).first()
+    if item is None or not _subscription_draft(tenant, item):
+        return
+    # Looked at after the commit: of two tasks that end together, the later one sees that nothing is left.
+    if not _is_pending(tenant, item.run_id):
+        _send("billing.bill_run_issue", tenant, item.run_id)
+
+
+def _subscription_draft(tenant: Tenant, item: BillRunItem) -> bool:
+    """Draft what waits of the item's subscription, by period: each takes over what the one before left unused.
+
+    Returns whether anything was done; another task that holds one of the items does the rest, too.
+    """
+    waiting = BillRunItem.objects.of(tenant).filter(
+        run_id=item.run_id, subscription_id=item.subscription_id, status=Status.PENDING
+    )
+    is_any_done = False
+    for item_id in list(waiting.order_by("period_start").values_list("pk", flat=True)):
+        if not _item_draft(tenant, item_id):
+            break
+        is_any_done = True
+    return is_any_done
+
+
+@transaction.atomic
+def _item_draft(tenant: Tenant, item_id: UUID) -> bool:
+    item = locks.bill_run_item_claimed(tenant, item_id)
+    if item is None or item.status != Status.PENDING:
+        return False
+    _step(item, lambda: _drafted(tenant, item))
+    return True
+
+
+def _drafted(tenant: Tenant, item: BillRunItem) -> None:
+    invoice = invoice_draft(
+        tenant=tenant,
+        subscription_id=item.subscription_id,
+        period=Period(item.period_start, item.period_end),
+    )
+    item.invoice = invoice
+    item.status = Status.DRAFTED if invoice.status == Invoice.Status.DRAFT else Status.ISSUED
+
+
+def _is_pending(tenant: Tenant, run_id: UUID) -> bool:
+    return BillRunItem.objects.of(tenant).filter(run_id=run_id, status=Status.PENDING).exists()
+
+
+def bill_run_issue(*, tenant: Tenant, run_id: UUID, invoices_max: int = ISSUED_A_TASK) -> bool:
+    """Issue a run's drafts by customer, subscription and period; the number of each follows this order.
+
+    Two passes at once issue nothing twice and leave no gap: each invoice is issued under the lock of the number sequence,
+    and both go in the same order. Returns whether the run is finished, which needs another call past invoices_max.
+    """
+    run = bill_run_for(tenant, run_id)
+    if run.status != BillRun.Status.RUNNING or _is_pending(tenant, run_id):
+        return run.status != BillRun.Status.RUNNING
+    if run.auto_finalize:
+        drafted = bill_run_items_for(run).filter(status=Status.DRAFTED)
+        for item in drafted[:invoices_max]:
+            with transaction.atomic():
+                _step(item, lambda item=item: _issued(tenant, item))
+        if drafted.exists():
+            return False
+    _finish(tenant, run)
+    return True
+
+
+def _issued(tenant: Tenant, item: BillRunItem) -> None:
+    invoice_issue(tenant=tenant, invoice_id=item.invoice_id)
+    item.status = Status.ISSUED
+
+
+def _step(item: BillRunItem, work: Callable[[], None]) -> None:
+    """Do the work in a savepoint, and keep on the item what has become of it."""
+    try:
+        with transaction.atomic():
+            work()
+    except (OperationalError, InterfaceError):
+        # The store itself is gone or refuses everybody; nothing can be kept, and the run is taken up later.
+        raise
+    except Problem as problem:
+        item.status, item.error = Status.FAILED, problem.detail
+    except Exception as error:
+        log.exception("Bill run item %s failed", item.pk)
+        item.status, item.error = Status.FAILED, f"{type(error).__name__}: {error}"
+    item.moved_at = now()
+    item.save(update_fields=["status", "error", "invoice", "moved_at"])
+
+
+def _finish(tenant: Tenant, run: BillRun) -> None:
+    with transaction.atomic():
+        locked = locks.bill_run_locked(tenant, run.pk)
+        if locked.status == BillRun.Status.RUNNING:
+            is_failed = locked.items.filter(status=Status.FAILED).exists()
+            locked.status = BillRun.Status.FAILED if is_failed else BillRun.Status.COMPLETED
+            locked.finished_at = now()
+            locked.save(update_fields=["status", "finished_at"])
+
+
+def bill_run_work(
+    *, tenant: Tenant, run_id: UUID, on_progress: Callable[[Progress], Any] = lambda progress: None
+) -> BillRun:
+    """Do all of a run's work here and now, beside whatever workers do of it; returns the finished run.
+
+    on_progress: told every few steps, and at the end.
+    """
+    run = bill_run_for(tenant, run_id)
+    pending = run.items.filter(status=Status.PENDING).order_by("pk")
+    while True:
+        for number, item in enumerate(list(pending)):
+            _subscription_draft(tenant, item)
+            if number % STEPS_A_REPORT == 0:
+                on_progress(bill_run_progress(run))
+        is_finished = bill_run_issue(tenant=tenant, run_id=run_id, invoices_max=STEPS_A_REPORT)
+        on_progress(bill_run_progress(run))
+        if is_finished:
+            return bill_run_for(tenant, run_id)
+        if _is_pending(tenant, run_id):
+            # Some other worker is drafting the last items.
+            time.sleep(0.1)
+
+
+def bill_runs_resume() -> int:
+    """Take up every run of every tenant of which nothing has moved for a while; returns how many."""
+    stalled = (
+        BillRun.objects.filter(status=BillRun.Status.RUNNING, queued_at__lt=now() - STALLED_AFTER)
+        .annotate(moved_at=Max("items__moved_at", default=None))
+        .exclude(moved_at__gte=now() - STALLED_AFTER)
+        .select_related("tenant")
+    )
+    for run in stalled:
+        bill_run_queue(tenant=run.tenant, run_id=run.pk)
+    return len(stalled)

@@ -1,0 +1,34 @@
+"""Billing's tasks. Each carries ids only, calls one service, and may run twice or be killed at any point."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from celery import shared_task
+
+from aforo.tenancy.selectors.tenants import tenant_of
+
+from .services import bill_runs
+
+
+@shared_task(name="billing.bill_run_fan_out")
+def bill_run_fan_out(tenant_id: int, run_id: str) -> None:
+    bill_runs.bill_run_fan_out(tenant=tenant_of(tenant_id), run_id=UUID(run_id))
+
+
+@shared_task(name="billing.bill_run_item_draft")
+def bill_run_item_draft(tenant_id: int, item_id: str) -> None:
+    bill_runs.bill_run_item_draft(tenant=tenant_of(tenant_id), item_id=UUID(item_id))
+
+
+@shared_task(name="billing.bill_run_issue")
+def bill_run_issue(tenant_id: int, run_id: str) -> None:
+    """Some invoices; the rest is another task, so that none of them takes long."""
+    tenant = tenant_of(tenant_id)
+    if not bill_runs.bill_run_issue(tenant=tenant, run_id=UUID(run_id)):
+        bill_runs.bill_run_queue(tenant=tenant, run_id=UUID(run_id))
+
+
+@shared_task(name="billing.bill_runs_resume")
+def bill_runs_resume() -> None:
+    bill_runs.bill_runs_resume()
