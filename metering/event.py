@@ -61,6 +61,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     content_type: the header's text, None where not sent. body: decompressed.
     attributes: lower-case header names and values of a CloudEvent in binary mode (ce-id, ce-type, …).
     refused_body: set where the body could not be read; `body` is then its first 64 KiB.
+    judged_at: the instant its times are checked against, where that is not the time of receipt: the replay of an event
+        that was refused because it lay in the future.
 
     New fields go to the end and have a default, so that yesterday's log can be read.
     """
@@ -79,6 +81,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     attributes: tuple[tuple[str, str], ...] = ()
     tenant_header: str | None = None
     refused_body: RefusedBody | None = None
+    judged_at: datetime | None = None
 
     def refused(self, problem: Problem) -> Submission:
         """The submission as it goes into the log when its body cannot be read; it becomes one dead letter.

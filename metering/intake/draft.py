@@ -51,7 +51,7 @@ def receipt_of(
         raise Problem(
             "tenant_mismatch", f"X-Tenant-Id is {header[:64]!r}; the key belongs to another tenant."
         )
-    received_at = submission.received_at.astimezone(UTC)
+    received_at = (submission.judged_at or submission.received_at).astimezone(UTC)
     return Receipt(
         submission=submission,
         directory=directory,

@@ -137,3 +137,12 @@ def test_the_clock_is_the_one_of_receipt_whatever_its_zone() -> None:
     kolkata = RECEIVED_AT.astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert verdicts(FULL, received_at=kolkata) == verdicts(FULL)
     assert accepted(event(timestamp=...), received_at=kolkata).timestamp.tzinfo is UTC
+
+
+def test_an_event_of_the_future_is_judged_when_it_is_replayed() -> None:
+    ahead = event(timestamp=instant_text(RECEIVED_AT + timedelta(hours=1)))
+
+    assert refused(ahead).refusal.code == "timestamp_in_future"
+    assert accepted(ahead, judged_at=RECEIVED_AT + timedelta(hours=2)).timestamp == RECEIVED_AT + timedelta(
+        hours=1
+    )
