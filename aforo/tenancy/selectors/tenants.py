@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from aforo.kernel.errors import Problem
 
 from ..models import ApiKey, Customer, Tenant
+from .rows import found
 
 
 def tenant_by_slug(slug: str, *, environment: str = "live") -> Tenant:
@@ -34,10 +35,7 @@ def customers_for(tenant: Tenant) -> QuerySet[Customer]:
 
 def customer_for(tenant: Tenant, external_id: str) -> Customer:
     """Raises Problem not_found."""
-    customer = customers_for(tenant).filter(external_id=external_id).first()
-    if customer is None:
-        raise Problem("not_found", f"No customer {external_id!r}.")
-    return customer
+    return found(customers_for(tenant), external_id=external_id)
 
 
 def api_keys_for(tenant: Tenant) -> QuerySet[ApiKey]:
