@@ -1,18 +1,38 @@
 """Every lock that billing takes on rows, so that their order can be seen on one screen.
 
-Order, for whoever takes several: bill run item, subscription, invoice sequence, invoice, wallet. Several rows of one
-table are locked by primary key. All of them last until the transaction ends. `no_key`: rows that only refer to the locked
-one need not wait.
+Order, for whoever takes several: customer, rate plan, bill run item, subscription, coupon, invoice sequence, invoice,
+wallet. Several rows of one table are locked by primary key. All of them last until the transaction ends. `no_key`: rows
+that only refer to the locked one need not wait.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
+
+from django.db.models import Q, QuerySet
 
 from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Customer, Tenant
+from aforo.tenancy.selectors.rows import found
 
-from .models import BillRun, BillRunItem, Invoice, InvoiceSequence, Subscription, Wallet
+from .models import BillRun, BillRunItem, Coupon, Invoice, InvoiceSequence, RatePlan, Subscription, Wallet
+from .models.subscription import ENDED
+
+
+def customer_locked(tenant: Tenant, external_id: str) -> Customer:
+    """Its zone and currency stay while a subscription is made. Raises Problem not_found."""
+    return found(Customer.objects.of(tenant).select_for_update(no_key=True), external_id=external_id)
+
+
+def rate_plan_locked(tenant: Tenant, code: str) -> RatePlan:
+    """One change of a plan's versions at a time. Raises Problem not_found."""
+    return found(RatePlan.objects.of(tenant).select_for_update(no_key=True), code=code)
+
+
+def coupon_locked(tenant: Tenant, code: str) -> Coupon:
+    """Its redemptions are counted one after the other. Raises Problem not_found."""
+    return found(Coupon.objects.of(tenant).select_for_update(no_key=True), code=code)
 
 
 def bill_run_locked(tenant: Tenant, run_id: UUID) -> BillRun:
@@ -36,6 +56,17 @@ def subscription_locked(tenant: Tenant, subscription_id: UUID) -> Subscription:
     if subscription is None:
         raise Problem("not_found", f"No subscription {subscription_id}.")
     return subscription
+
+
+def subscriptions_due_locked(tenant: Tenant, as_of: datetime) -> QuerySet[Subscription]:
+    """Those whose start or end has come and whose state has not followed, by primary key."""
+    return (
+        Subscription.objects.of(tenant)
+        .exclude(state__in=ENDED)
+        .filter(Q(ends_at__lte=as_of) | Q(state="CREATED", starts_at__lte=as_of))
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    )
 
 
 def invoice_sequence_locked(tenant: Tenant) -> InvoiceSequence:

@@ -44,7 +44,7 @@ class RatePlan(TenantRow):
 
 
 class RatePlanVersion(TenantRow):
-    """One edition of a rate plan. A published one never changes; a change is a new version."""
+    """One edition of a rate plan. A published one never changes (a trigger holds it); a change is a new version."""
 
     class Status(models.TextChoices):
         DRAFT = "DRAFT", "Draft"
@@ -64,7 +64,12 @@ class RatePlanVersion(TenantRow):
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["plan", "number"], name="rate_plan_version_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "number"], name="rate_plan_version_number"),
+            models.UniqueConstraint(
+                fields=["plan"], condition=models.Q(status="DRAFT"), name="rate_plan_version_one_draft"
+            ),
+        ]
         ordering = ["plan", "-number"]
 
     def __str__(self) -> str:
@@ -118,6 +123,9 @@ class Charge(TenantRow):
     percent = RateField(null=True, blank=True, help_text="2.5 means 2.5 %.")
     fixed_fee = RateField(null=True, blank=True, help_text="Percentage: per transaction.")
     minimum_fee = RateField(null=True, blank=True, help_text="Percentage: at least this for the period.")
+    minimum_without_transactions = models.BooleanField(
+        default=True, help_text="Percentage: the minimum fee is due in a period without transactions, too."
+    )
     included_units = RateField(default=0, help_text="Units free of charge each period.")
     block_size = RateField(null=True, blank=True, help_text="Included quota: units in a block.")
     rate_basis = models.CharField(max_length=9, choices=RateBasis.choices, blank=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
 
 from aforo.kernel.identifiers import uuid7
 from aforo.tenancy.models import TenantRow
 from aforo.tenancy.models.fields import CurrencyField
 
-from .fields import AmountField, CodeField, RateField
+from .fields import AmountField, CodeField, DateSpan, RateField
 from .subscription import Subscription
 
 
@@ -40,6 +41,20 @@ class Contract(TenantRow):
                 name="contract_term",
                 condition=models.Q(ends_on__isnull=True) | models.Q(ends_on__gt=models.F("starts_on")),
                 violation_error_message="The term ends after it starts.",
+            ),
+            ExclusionConstraint(
+                name="contract_one_at_a_time",
+                expressions=[("subscription", "="), (DateSpan("starts_on", "ends_on"), "&&")],
+                violation_error_message="The subscription has another contract in this term.",
+            ),
+            models.CheckConstraint(
+                name="contract_figures",
+                condition=models.Q(
+                    models.Q(minimum_amount__isnull=True) | models.Q(minimum_amount__gte=0),
+                    models.Q(maximum_amount__isnull=True) | models.Q(maximum_amount__gte=0),
+                    models.Q(discount_percent__isnull=True) | models.Q(discount_percent__range=(0, 100)),
+                ),
+                violation_error_message="Amounts are zero or more, and a discount is up to 100 percent.",
             ),
             models.CheckConstraint(
                 name="contract_minimum_below_maximum",

@@ -35,6 +35,9 @@ class Coupon(TenantRow):
     redemptions_max = models.PositiveIntegerField(
         null=True, blank=True, help_text="Over all customers; empty: no limit."
     )
+    redemptions_max_per_customer = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of one customer's subscriptions; empty: no limit."
+    )
     redemption_count = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
@@ -45,6 +48,12 @@ class Coupon(TenantRow):
                 condition=models.Q(kind="PERCENTAGE", percent__gt=0, percent__lte=100, amount__isnull=True)
                 | models.Q(kind="FIXED_AMOUNT", amount__gt=0, percent__isnull=True),
                 violation_error_message="A percentage coupon has a percent up to 100, a fixed one an amount.",
+            ),
+            models.CheckConstraint(
+                name="coupon_periods_by_duration",
+                condition=models.Q(duration="REPEATING", duration_periods__gt=0)
+                | (~models.Q(duration="REPEATING") & models.Q(duration_periods__isnull=True)),
+                violation_error_message="A repeating coupon, and no other, says for how many periods.",
             ),
             models.CheckConstraint(
                 name="coupon_redemptions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.fields import DateRangeField
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -37,3 +38,10 @@ class RateField(models.DecimalField):
     def __init__(self, **options: Any) -> None:
         options["max_digits"], options["decimal_places"] = 30, 12
         super().__init__(**options)
+
+
+class DateSpan(models.Func):
+    """The days from one column (inclusive) to another (exclusive, null: without end), for exclusion constraints."""
+
+    function = "DATERANGE"
+    output_field = DateRangeField()

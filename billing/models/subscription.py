@@ -37,10 +37,14 @@ LEGAL_MOVES: dict[str, frozenset[str]] = {
 }
 
 
+ENDED = frozenset(state for state, moves in LEGAL_MOVES.items() if not moves)
+
+
 class Subscription(TenantRow):
     """Monthly periods from the anchor's day, cut at midnight in the customer's zone.
 
-    starts_at: the first billed instant. ends_at: the first instant no longer billed; null while open.
+    starts_at: the first billed instant. ends_at: the first instant no longer billed; null while open, and the same as
+    starts_at where it was cancelled before it started.
     anchor_on: the local date whose day of month sets the boundaries; the 1st for calendar months.
     """
 
@@ -62,8 +66,8 @@ class Subscription(TenantRow):
             models.UniqueConstraint(fields=["tenant", "code"], name="subscription_code"),
             models.CheckConstraint(
                 name="subscription_span",
-                condition=models.Q(ends_at__isnull=True) | models.Q(ends_at__gt=models.F("starts_at")),
-                violation_error_message="A subscription ends after it starts.",
+                condition=models.Q(ends_at__isnull=True) | models.Q(ends_at__gte=models.F("starts_at")),
+                violation_error_message="A subscription does not end before it starts.",
             ),
         ]
         indexes = [models.Index(fields=["tenant", "customer"], name="subscription_customer")]

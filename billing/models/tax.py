@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
 
 from aforo.kernel.identifiers import uuid7
 from aforo.tenancy.models import TenantRow
 
-from .fields import RateField
+from .fields import DateSpan, RateField
 
 
 class TaxRate(TenantRow):
@@ -23,8 +24,25 @@ class TaxRate(TenantRow):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "jurisdiction", "name", "starts_on"], name="tax_rate_start"
+            models.CheckConstraint(
+                name="tax_rate_term",
+                condition=models.Q(ends_on__isnull=True) | models.Q(ends_on__gt=models.F("starts_on")),
+                violation_error_message="A rate ends after it starts.",
+            ),
+            models.CheckConstraint(
+                name="tax_rate_percent",
+                condition=models.Q(percent__gte=0, percent__lte=100),
+                violation_error_message="A rate is between 0 and 100 percent.",
+            ),
+            ExclusionConstraint(
+                name="tax_rate_one_at_a_time",
+                expressions=[
+                    ("tenant", "="),
+                    ("jurisdiction", "="),
+                    ("name", "="),
+                    (DateSpan("starts_on", "ends_on"), "&&"),
+                ],
+                violation_error_message="The jurisdiction has this tax on some of these days already.",
             ),
         ]
         ordering = ["jurisdiction", "name", "-starts_on"]

@@ -42,7 +42,16 @@ class WalletGrant(TenantRow):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="wallet_grant_positive", condition=models.Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="wallet_grant_positive",
+                condition=models.Q(amount__gt=0),
+                violation_error_message="A grant is above zero.",
+            ),
+            models.CheckConstraint(
+                name="wallet_grant_term",
+                condition=models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=models.F("starts_at")),
+                violation_error_message="A grant expires after it starts.",
+            ),
         ]
         ordering = ["created_at", "id"]
 

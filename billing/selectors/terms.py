@@ -1,20 +1,33 @@
-"""Charge rows as the values that the pipeline prices; their only reader, so that studio, preview and invoice agree."""
+"""Charge rows as the values that the pipeline prices; their only reader, so that studio, preview and invoice agree.
+
+`charge_check` refuses a row that says what its model or kind cannot have, before it is saved and before it is sold.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
+from aforo.kernel.errors import Problem
+from aforo.kernel.money import round_minor
 from metering.aggregation import Aggregation
 
+from .. import pricing
 from ..models import Charge
+from ..models import Tier as TierRow
 from ..pipeline import state as values
-from ..pricing.terms import Terms, Tier
+from ..pricing.terms import InvalidTerms, Terms, Tier
+
+# Terms whose column has another name.
+_COLUMNS = {"included": "included_units"}
+_ROLLOVER = ("rollover_periods", "rollover_percent", "rollover_units_max")
+_HUNDRED = Decimal(100)
 
 
-def charge_terms(charge: Charge) -> Terms:
+def charge_terms(charge: Charge, tiers: Iterable[TierRow] | None = None) -> Terms:
     """The row's terms, unchecked: `billing.pricing.check` refuses columns that the model lacks.
 
-    Tiers come in the order of their bounds.
+    tiers: those of a charge that has none stored yet, in the order given; else the stored ones, by their bounds.
     """
     return Terms(
         model=charge.model,
@@ -23,11 +36,12 @@ def charge_terms(charge: Charge) -> Terms:
         amount=charge.amount,
         tiers=tuple(
             Tier(up_to=tier.up_to, unit_price=tier.unit_price, flat_fee=tier.flat_fee)
-            for tier in charge.tiers.all()
+            for tier in (charge.tiers.all() if tiers is None else tiers)
         ),
         percent=charge.percent,
         fixed_fee=charge.fixed_fee,
         minimum_fee=charge.minimum_fee,
+        minimum_without_transactions=charge.minimum_without_transactions,
         block_size=charge.block_size,
         rate_basis=charge.rate_basis,
     )
@@ -71,6 +85,80 @@ def _rollover(charge: Charge) -> values.Rollover | None:
     percent = charge.rollover_percent
     return values.Rollover(
         periods=charge.rollover_periods,
-        percent=Decimal(100) if percent is None else percent,
+        percent=_HUNDRED if percent is None else percent,
         units_max=charge.rollover_units_max,
     )
+
+
+def charge_check(charge: Charge, tiers: Iterable[TierRow] | None = None) -> None:
+    """Refuse a charge that its pricing model or its kind cannot have.
+
+    tiers: as of `charge_terms`.
+    Raises Problem input_invalid naming the column: tiers[1].up_to, included_units, dimension_filters.
+    """
+    try:
+        pricing.check(charge_terms(charge, tiers))
+        _check_amounts(charge)
+        if charge.kind == Charge.Kind.FEE:
+            _check_fee(charge)
+        else:
+            _check_usage(charge)
+            _check_filters(charge)
+    except InvalidTerms as error:
+        column = _COLUMNS.get(error.field, error.field)
+        raise Problem(
+            "input_invalid",
+            f"The charge {charge.code!r}: {column} {error.sentence}.",
+            errors={column: [f"{error.sentence}."]},
+        ) from None
+
+
+def _check_amounts(charge: Charge) -> None:
+    currency = charge.version.plan.currency
+    for column in ("minimum_amount", "maximum_amount"):
+        amount = getattr(charge, column)
+        if amount is not None and amount < 0:
+            raise InvalidTerms(column, "is below zero")
+        if amount is not None and round_minor(amount, currency, "half_up") != amount:
+            raise InvalidTerms(column, f"is finer than the minor unit of {currency}")
+    least, most = charge.minimum_amount, charge.maximum_amount
+    if least is not None and most is not None and least > most:
+        raise InvalidTerms("minimum_amount", "is above maximum_amount")
+
+
+def _check_fee(charge: Charge) -> None:
+    if charge.model != Charge.Model.FLAT_RATE:
+        raise InvalidTerms("model", "of a recurring fee is FLAT_RATE")
+    for column in ("dimension_filters", "quota_units", *_ROLLOVER):
+        if getattr(charge, column) not in (None, {}):
+            raise InvalidTerms(column, "is of usage only; a recurring fee has none")
+
+
+def _check_usage(charge: Charge) -> None:
+    for column in ("quota_units", "rollover_units_max"):
+        if (getattr(charge, column) or 0) < 0:
+            raise InvalidTerms(column, "is below zero")
+    if charge.rollover_periods is None:
+        for column in _ROLLOVER[1:]:
+            if getattr(charge, column) is not None:
+                raise InvalidTerms("rollover_periods", f"is missing; {column} needs it")
+        return
+    if charge.rollover_periods == 0:
+        raise InvalidTerms("rollover_periods", "is zero; leave it out for no rollover")
+    if not charge.included_units:
+        raise InvalidTerms("rollover_periods", "needs included units, of which some can be left")
+    if charge.rollover_percent is not None and not 0 <= charge.rollover_percent <= _HUNDRED:
+        raise InvalidTerms("rollover_percent", "is not between 0 and 100")
+
+
+def _check_filters(charge: Charge) -> None:
+    filters = charge.dimension_filters
+    if not isinstance(filters, dict):
+        raise InvalidTerms("dimension_filters", 'is no object such as {"model": "gpt-4o"}')
+    dimensions = charge.meter.group_by if charge.meter is not None else []
+    for name, value in filters.items():
+        if name not in dimensions:
+            known = ", ".join(dimensions) or "none"
+            raise InvalidTerms("dimension_filters", f"names {name!r}; the meter's dimensions are: {known}")
+        if not isinstance(value, str):
+            raise InvalidTerms("dimension_filters", f"of {name!r} is no text")

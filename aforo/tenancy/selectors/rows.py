@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 
 from aforo.kernel.errors import Problem
+from aforo.kernel.texts import is_storable
 
 Row = TypeVar("Row", bound=Model)
 
@@ -16,9 +17,7 @@ def found(rows: QuerySet[Row], **named: Any) -> Row:
 
     Raises Problem not_found, the same for a row of another tenant as for none: No rate plan 'llm-payg'.
     """
-    # PostgreSQL keeps no NUL and no half of a surrogate pair, so nothing can bear such a name.
-    is_possible = all(value.isprintable() for value in named.values() if isinstance(value, str))
-    row = rows.filter(**named).first() if is_possible else None
+    row = rows.filter(**named).first() if is_storable(list(named.values())) else None
     if row is None:
         said = ", ".join(repr(value) if isinstance(value, str) else str(value) for value in named.values())
         raise Problem("not_found", f"No {rows.model._meta.verbose_name} {said}.")

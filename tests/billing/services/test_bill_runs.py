@@ -22,7 +22,7 @@ from billing.services.bill_runs import (
     bill_run_work,
     bill_runs_resume,
 )
-from tests.billing.builders import APRIL_2, a_fee, a_subscription, a_tenant, used
+from tests.billing.builders import APRIL_2, a_fee, a_subscription, a_tenant, tampering, used
 from tests.workspaces import customer, meter
 
 pytestmark = pytest.mark.django_db
@@ -80,13 +80,15 @@ def test_a_run_without_finalizing_leaves_drafts_for_a_later_one():
 def test_a_failed_item_keeps_its_error_and_stops_nobody():
     tenant = a_tenant()
     broken, _ = customers_with_fees(tenant, "cust_a", "cust_b")
-    broken.plan_version.charges.update(amount=None)
+    with tampering():  # a published plan is not edited otherwise
+        broken.plan_version.charges.update(amount=None)
     run = worked(started(tenant))
     assert run.status == "FAILED"
     assert run.items.get(status="FAILED").error == "base: amount is missing; FLAT_RATE needs it."
     assert Invoice.objects.get().customer.external_id == "cust_b"
     # Once it is put right, the next run bills what is missing.
-    broken.plan_version.charges.update(amount=5)
+    with tampering():
+        broken.plan_version.charges.update(amount=5)
     assert worked(started(tenant)).status == "COMPLETED"
     assert Invoice.objects.count() == 2
 

@@ -1,0 +1,24 @@
+"""The doors to coupons and their redemptions; each asks for the tenant."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from aforo.tenancy.models import Tenant
+from aforo.tenancy.selectors.rows import found
+
+from ..models import Coupon, CouponRedemption
+
+
+def coupons_for(tenant: Tenant) -> QuerySet[Coupon]:
+    return Coupon.objects.of(tenant)
+
+
+def coupon_for(tenant: Tenant, code: str) -> Coupon:
+    """Raises Problem not_found."""
+    return found(coupons_for(tenant), code=code)
+
+
+def redemptions_for(tenant: Tenant, coupon: str) -> QuerySet[CouponRedemption]:
+    """To which subscriptions a coupon is attached. Raises Problem not_found for the coupon."""
+    return coupon_for(tenant, coupon).redemptions.select_related("coupon", "subscription__customer")
