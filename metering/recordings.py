@@ -209,27 +209,23 @@ class Move:
         return moved
 
 
-def event_of(
-    row: Row | Unreadable, *, customer: str, prefix: str, is_prefix_forced: bool, move: Move
-) -> dict[str, Any]:
-    """What is sent for a row: the same for the same row, always, so that a second replay counts nothing twice.
-
-    prefix: the key is `<prefix>:<number>`; a row's own key stands unless is_prefix_forced.
-    An unreadable row is sent as well, without a time that intake could take: it becomes a dead letter.
-    """
-    key = f"{prefix}:{row.number}"
-    if isinstance(row, Unreadable):
-        return {
-            "idempotency_key": key,
-            "customer_id": customer,
-            "timestamp": f"line {row.line} {row.reason}",
-            "source": SOURCE,
-            "text": row.text,
-        }
+def event_of(row: Row, *, key: str, customer: str, at: datetime) -> dict[str, Any]:
+    """What is sent for a row: the same for the same row, always, so that a second replay counts nothing twice."""
     return {
         "source": SOURCE,
         **row.event,
-        "idempotency_key": key if is_prefix_forced or not row.key else row.key,
+        "idempotency_key": key,
         "customer_id": customer,
-        "timestamp": instant_text(move(row.at)),
+        "timestamp": instant_text(at),
+    }
+
+
+def unreadable_event_of(row: Unreadable, *, key: str, customer: str) -> dict[str, Any]:
+    """What is sent for a row that cannot be read: no intake can take its time, so it becomes a dead letter."""
+    return {
+        "source": SOURCE,
+        "idempotency_key": key,
+        "customer_id": customer,
+        "timestamp": f"line {row.line} {row.reason}",
+        "text": row.text,
     }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import calendar_month, instant_text
-from metering.recordings import Move, Row, Unreadable, event_of, rows_of
+from metering.recordings import Move, Row, Unreadable, event_of, rows_of, unreadable_event_of
 
 UTC_ZONE = ZoneInfo("UTC")
 LLM = """TIMESTAMP,ContextTokens,GeneratedTokens
@@ -160,14 +160,8 @@ def test_every_row_lands_in_the_month(first, later_s, month, zone):
 
 def test_the_same_row_is_the_same_event_always():
     row = Row(2, 1, instant("2023-11-16T18:15:46.680590Z"), {"metric": "llm.request", "quantity": 1})
-    sent = event_of(
-        row,
-        customer="cust_abc",
-        prefix="azure-conv-2023",
-        is_prefix_forced=False,
-        move=move("2023-11-16T18:15:46.680590Z", into="2026-10"),
-    )
-    assert sent == {
+    at = move("2023-11-16T18:15:46.680590Z", into="2026-10")(row.at)
+    assert event_of(row, key="azure-conv-2023:1", customer="cust_abc", at=at) == {
         "idempotency_key": "azure-conv-2023:1",
         "customer_id": "cust_abc",
         "metric": "llm.request",
@@ -177,22 +171,8 @@ def test_the_same_row_is_the_same_event_always():
     }
 
 
-@pytest.mark.parametrize(("is_forced", "key"), [(False, "own"), (True, "p:1")])
-def test_a_rows_own_key_stands_unless_another_is_asked_for(is_forced, key):
-    row = Row(1, 1, instant("2026-03-01T00:00:00Z"), {"metric": "m"}, key="own")
-    sent = event_of(
-        row, customer="c", prefix="p", is_prefix_forced=is_forced, move=move("2026-03-01T00:00:00Z", None)
-    )
-    assert sent["idempotency_key"] == key
-
-
 def test_an_unreadable_row_is_sent_so_that_it_is_refused_and_kept():
-    sent = event_of(
-        Unreadable(899, 899, "is not in the combined log format", "gar bage"),
-        customer="c",
-        prefix="p",
-        is_prefix_forced=False,
-        move=move("2026-03-01T00:00:00Z", None),
-    )
+    row = Unreadable(899, 899, "is not in the combined log format", "gar bage")
+    sent = unreadable_event_of(row, key="p:899", customer="c")
     assert sent["timestamp"] == "line 899 is not in the combined log format"
     assert sent["text"] == "gar bage"
