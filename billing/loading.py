@@ -1,6 +1,6 @@
 """Rows to the pipeline's input: the only reader. Whatever a run may look at is snapshotted here, in a fixed order.
 
-Which terms hold for a period is decided in docs/decisions/0007-terms-in-force.md.
+Which terms hold for a period is decided in docs/decisions/0008-terms-in-force.md.
 """
 
 from __future__ import annotations
@@ -9,29 +9,21 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
-from django.db.models import F, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, local_midnight
 from aforo.tenancy.models import Customer, Tenant
 from metering.selectors.usage import usage_buckets
 
-from .burn import Grant
-from .models import (
-    BillingProfile,
-    Charge,
-    CouponRedemption,
-    Subscription,
-    TaxRate,
-    WalletBurn,
-    WalletGrant,
-)
-from .models.fields import AmountField
+from .models import Charge, CouponRedemption, Subscription
 from .pipeline import state as values
 from .selectors.invoices import live_invoices_for
 from .selectors.periods import billed_period, last_day, subscription_cycle
+from .selectors.profiles import billing_profile_for
+from .selectors.tax import tax_rates_for
 from .selectors.terms import charge_value
+from .selectors.wallets import grant_value, grants_for
 
 
 def billing_state(
@@ -51,7 +43,6 @@ def billing_state(
     currency = version.plan.currency
     payer = customer.parent or customer
     mode = subscription.offering.billing_mode
-    profile = BillingProfile.objects.of(tenant).first() or BillingProfile(tenant=tenant)
     charges = tuple(
         version.charges.select_related("version__plan__product", "meter")
         .prefetch_related("tiers")
@@ -64,7 +55,7 @@ def billing_state(
         plan_version=f"{version.plan.code} v{version.number}",
         payer=customer.parent.external_id if customer.parent else "",
         currency=currency,
-        rounding=profile.rounding,
+        rounding=billing_profile_for(tenant).rounding,
         zone=customer.timezone,
         period=period,
         cycle=cycle,
@@ -82,32 +73,12 @@ def billing_state(
 
 def wallet_funds(tenant: Tenant, payer: Customer, currency: str) -> tuple[values.FundedGrant, ...]:
     """What is left of each grant in the payer's wallet: what was put in minus what was burned."""
-    burned = (
-        WalletBurn.objects.filter(grant=OuterRef("pk"))
-        .values("grant")
-        .annotate(sum=Sum("amount"))
-        .values("sum")
-    )
     grants = (
-        WalletGrant.objects.of(tenant)
-        .filter(wallet__customer=payer, wallet__currency=currency)
-        .annotate(balance=F("amount") - Coalesce(Subquery(burned), Decimal(0), output_field=AmountField()))
-        .filter(balance__gt=0)
+        grants_for(tenant)
+        .filter(wallet__customer=payer, wallet__currency=currency, left__gt=0)
         .order_by("created_at", "id")
     )
-    return tuple(
-        values.FundedGrant(
-            grant=Grant(
-                id=str(grant.pk),
-                kind=grant.kind,
-                starts_at=grant.starts_at,
-                expires_at=grant.expires_at,
-                created_at=grant.created_at,
-            ),
-            balance=grant.balance,
-        )
-        for grant in grants
-    )
+    return tuple(values.FundedGrant(grant=grant_value(grant), balance=grant.left) for grant in grants)
 
 
 def _usage(
@@ -197,7 +168,7 @@ def _is_in_force(redemption: CouponRedemption, subscription: Subscription, cycle
 
 def _tax_profile(tenant: Tenant, customer: Customer, on: date) -> values.TaxProfile:
     rates = (
-        TaxRate.objects.of(tenant)
+        tax_rates_for(tenant)
         .filter(jurisdiction=customer.tax_jurisdiction, starts_on__lte=on)
         .filter(Q(ends_on=None) | Q(ends_on__gt=on))
         .order_by("name", "starts_on")

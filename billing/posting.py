@@ -12,12 +12,10 @@ from typing import Any
 from aforo.kernel.canonical import canonical_value, sha256_hex
 from aforo.kernel.clock import now
 from aforo.kernel.decimals import rounded
-from aforo.tenancy.models import Tenant
 
 from . import proof
 from .ledger.journal import Entry, book
 from .models import (
-    BillingProfile,
     Invoice,
     InvoiceLine,
     InvoiceSequence,
@@ -25,8 +23,9 @@ from .models import (
     Subscription,
     WalletBurn,
 )
-from .pipeline.state import RULE_VERSION, BillingState
+from .pipeline.state import RULE_VERSION, ZERO, BillingState
 from .selectors.periods import last_day
+from .selectors.profiles import billing_profile_for
 
 QUANTITY_PLACES = 30
 # What issuing adds to a draft.
@@ -94,6 +93,7 @@ def _lines(state: BillingState, invoice: Invoice) -> list[InvoiceLine]:
             "code": discount.code,
             "description": discount.description,
             "amount": discount.amount,
+            "discount": ZERO,
         }
         for discount in state.discounts
     ]
@@ -140,7 +140,7 @@ def issue_post(invoice: Invoice, state: BillingState, sequence: InvoiceSequence,
     tenant, at = invoice.tenant, now()
     sequence.last_number += 1
     invoice.sequence = sequence.last_number
-    invoice.number = f"{_number_prefix(tenant)}-{sequence.last_number:06d}"
+    invoice.number = f"{billing_profile_for(tenant).number_prefix}-{sequence.last_number:06d}"
     invoice.issued_at = at
     invoice.due_on = at.astimezone(invoice.customer.zone).date() + timedelta(days=terms_days)
     invoice.status = Invoice.Status.OPEN if invoice.due_amount else Invoice.Status.PAID
@@ -179,8 +179,3 @@ def chain_hash_of(invoice: Invoice) -> str:
         input_hash=invoice.input_hash,
         result_hash=invoice.result_hash,
     )
-
-
-def _number_prefix(tenant: Tenant) -> str:
-    profile = BillingProfile.objects.of(tenant).first()
-    return profile.number_prefix if profile else BillingProfile._meta.get_field("number_prefix").default

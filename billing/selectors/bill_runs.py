@@ -12,10 +12,10 @@ from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Tenant
 
 from ..models import BillRun, BillRunItem, Subscription
+from ..models.subscription import SubscriptionState
 
 # The earth's zones lie within this of UTC.
 ZONE_REACH = timedelta(hours=15)
-NEVER_BILLED = ("CREATED", "TRIALING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,13 @@ def bill_run_progress(run: BillRun) -> Progress:
 def subscriptions_billed_in(
     tenant: Tenant, *, starts_on: date, ends_on: date, customers: tuple[str, ...] = ()
 ) -> QuerySet[Subscription]:
-    """Subscriptions that may have a period to bill in the window. customers: external ids; none means all."""
+    """Subscriptions that may have a period to bill in the window. customers: external ids; none means all.
+
+    Start and end decide, and not the state, which follows the calendar a moment later; a trial costs nothing.
+    """
     subscriptions = (
         Subscription.objects.of(tenant)
-        .exclude(state__in=NEVER_BILLED)
+        .exclude(state=SubscriptionState.TRIALING)
         .filter(starts_at__lt=_utc(ends_on) + ZONE_REACH)
         .filter(Q(ends_at=None) | Q(ends_at__gt=_utc(starts_on) - ZONE_REACH))
         .select_related("customer")

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Tenant
+from aforo.tenancy.selectors.rows import found
 
 from ..models import Invoice, Subscription
 
@@ -33,15 +33,8 @@ def live_invoices_for(subscription: Subscription) -> QuerySet[Invoice]:
 
 def invoice_for(tenant: Tenant, name: str) -> Invoice:
     """By its number or its id. Raises Problem not_found."""
-    invoices = Invoice.objects.of(tenant).select_related("customer", "subscription")
-    invoice = invoices.filter(number=name).first() or invoices.filter(pk=_uuid(name)).first()
-    if invoice is None:
-        raise Problem("not_found", f"No invoice {name!r}.")
-    return invoice
-
-
-def _uuid(name: str) -> UUID | None:
+    invoices = Invoice.objects.of(tenant).select_related("customer", "subscription", "tenant")
     try:
-        return UUID(name)
+        return found(invoices, pk=UUID(name))
     except ValueError:
-        return None
+        return found(invoices, number=name)

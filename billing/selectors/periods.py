@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from aforo.kernel.cycles import Cycle
+from aforo.kernel.cycles import Cycle, month_later
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, local_midnight
-from aforo.tenancy.models import Tenant
 
 from ..models import Subscription
 
 
-def billed_subscription_for(tenant: Tenant, **by: Any) -> Subscription:
-    """A subscription with all that a bill is made of. by: code=… or pk=…. Raises Problem not_found."""
-    subscription = (
-        Subscription.objects.of(tenant)
-        .select_related("customer__parent", "offering", "plan_version__plan", "tenant")
-        .filter(**by)
-        .first()
-    )
-    if subscription is None:
-        raise Problem("not_found", f"No subscription {next(iter(by.values()))!r}.")
-    return subscription
+def month_window(text: str) -> tuple[date, date]:
+    """The days of a month written as YYYY-MM: its first, and the first of the next. Raises Problem input_invalid."""
+    try:
+        first = date.fromisoformat(f"{text}-01")
+    except ValueError:
+        sentence = f"{text!r} is no month; write it like 2026-03."
+        raise Problem("input_invalid", f"period: {sentence}", errors={"period": [sentence]}) from None
+    return first, month_later(first, 1)
 
 
 def subscription_cycle(subscription: Subscription) -> Cycle:

@@ -18,3 +18,8 @@ def subscriptions_for(tenant: Tenant) -> QuerySet[Subscription]:
 def subscription_for(tenant: Tenant, code: str) -> Subscription:
     """Raises Problem not_found."""
     return found(subscriptions_for(tenant), code=code)
+
+
+def billed_subscription_for(tenant: Tenant, **by: object) -> Subscription:
+    """With all that a bill is made of. by: code=… or pk=…. Raises Problem not_found."""
+    return found(subscriptions_for(tenant).select_related("customer__parent", "tenant"), **by)

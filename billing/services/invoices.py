@@ -18,7 +18,8 @@ from .. import loading, locks, pipeline, posting, proof
 from ..models import Invoice
 from ..pipeline.state import BillingState
 from ..selectors.invoices import live_invoices_for
-from ..selectors.periods import billed_subscription_for, subscription_cycle
+from ..selectors.periods import subscription_cycle
+from ..selectors.subscriptions import billed_subscription_for
 
 
 def invoice_preview(

@@ -6,6 +6,7 @@ Each difference is one sentence that begins with what differs; a sound invoice o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from aforo.tenancy.models import Tenant
 from .. import posting, proof
 from ..models import Invoice, InvoiceSequence
 from ..pipeline import BrokenStage
-from ..pipeline.state import BillingState
+from ..pipeline.state import ZERO, BillingState
 from ..selectors.invoices import issued_invoices_for
 from ..selectors.ledger import ledger_entries_for, trial_balance
 
@@ -133,8 +134,8 @@ def _booking_differences(invoice: Invoice, state: BillingState) -> Iterator[str]
     )
 
 
-def _sum_differences(what: str, computed: dict[str, Any], stored: dict[str, Any]) -> Iterator[str]:
+def _sum_differences(what: str, computed: dict[str, Decimal], stored: dict[str, Decimal]) -> Iterator[str]:
     for name in sorted(computed.keys() | stored.keys()):
-        ours, theirs = computed.get(name, 0), stored.get(name, 0)
+        ours, theirs = computed.get(name, ZERO), stored.get(name, ZERO)
         if ours != theirs:
-            yield f"{what} {name}: is {theirs}, and {ours} follows from the input"
+            yield f"{what} {name}: is {trimmed(theirs)}, and {trimmed(ours)} follows from the input"

@@ -11,7 +11,7 @@ from django.db import connections
 
 from aforo.kernel.clock import clock_at
 from aforo.kernel.errors import Problem
-from billing.models import BillRun, BillRunItem, Invoice
+from billing.models import BillRun, BillRunItem, Contract, Invoice
 from billing.selectors.bill_runs import Progress, bill_run_progress
 from billing.services import bill_runs
 from billing.services.bill_runs import (
@@ -22,7 +22,7 @@ from billing.services.bill_runs import (
     bill_run_work,
     bill_runs_resume,
 )
-from tests.billing.builders import APRIL_2, a_fee, a_subscription, a_tenant, tampering, used
+from tests.billing.builders import APRIL_2, a_fee, a_subscription, a_tenant, used
 from tests.workspaces import customer, meter
 
 pytestmark = pytest.mark.django_db
@@ -80,15 +80,15 @@ def test_a_run_without_finalizing_leaves_drafts_for_a_later_one():
 def test_a_failed_item_keeps_its_error_and_stops_nobody():
     tenant = a_tenant()
     broken, _ = customers_with_fees(tenant, "cust_a", "cust_b")
-    with tampering():  # a published plan is not edited otherwise
-        broken.plan_version.charges.update(amount=None)
+    contract = Contract.objects.create(
+        tenant=tenant, code="deal", subscription=broken, currency="EUR", starts_on=date(2026, 1, 1)
+    )
     run = worked(started(tenant))
     assert run.status == "FAILED"
-    assert run.items.get(status="FAILED").error == "base: amount is missing; FLAT_RATE needs it."
+    assert run.items.get(status="FAILED").error == "The contract 'deal' is in EUR, and the plan in USD."
     assert Invoice.objects.get().customer.external_id == "cust_b"
     # Once it is put right, the next run bills what is missing.
-    with tampering():
-        broken.plan_version.charges.update(amount=5)
+    contract.delete()
     assert worked(started(tenant)).status == "COMPLETED"
     assert Invoice.objects.count() == 2
 

@@ -1,0 +1,1 @@
+"""What people read: the invoice and its trace as pages, and every explanation as a sentence."""

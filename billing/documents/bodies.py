@@ -1,0 +1,134 @@
+"""Invoices and bill runs as JSON: amounts as text in the currency's own places, quantities and prices exactly."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from aforo.kernel.currencies import minor_units
+from aforo.kernel.decimals import plain, rounded, trimmed
+from aforo.kernel.periods import instant_text
+
+from ..models import BillRun, BillRunItem, Invoice, InvoiceLine, InvoiceTax
+from ..posting import Document
+from ..selectors.bill_runs import Progress, bill_run_items_for
+from .invoice import trace_of
+
+FAILURES_SHOWN = 100
+FIGURES = ("subtotal", "commitment", "discount", "tax", "total", "wallet_amount", "due_amount")
+
+
+def amount_text(amount: Decimal, currency: str) -> str:
+    """140.3500 USD as the store keeps it is "140.35"; 1235.0000 JPY is "1235"."""
+    return plain(rounded(amount, places=minor_units(currency), mode="half_up"))
+
+
+def summary_body(invoice: Invoice) -> dict[str, Any]:
+    """An invoice as a list shows it. A preview has neither id nor number."""
+    return {
+        "id": None if invoice._state.adding else str(invoice.pk),
+        "number": invoice.number,
+        "status": "PREVIEW" if invoice._state.adding else invoice.status,
+        "customer": invoice.customer.external_id,
+        "subscription": invoice.subscription.code,
+        "currency": invoice.currency,
+        "period": {"start": instant_text(invoice.period_start), "end": instant_text(invoice.period_end)},
+        "last_on": invoice.last_on.isoformat(),
+        "issued_at": instant_text(invoice.issued_at) if invoice.issued_at else None,
+        "due_on": invoice.due_on.isoformat() if invoice.due_on else None,
+        **{name: amount_text(getattr(invoice, name), invoice.currency) for name in FIGURES},
+    }
+
+
+def invoice_body(document: Document) -> dict[str, Any]:
+    """The whole invoice: figures, lines with their tiers, taxes, issues and hashes."""
+    invoice = document.invoice
+    return {
+        **summary_body(invoice),
+        "lines": [_line(line, invoice.currency) for line in document.lines],
+        "taxes": [_tax(tax, invoice.currency) for tax in document.taxes],
+        "issues": [
+            {name: issue.get(name, "") for name in ("severity", "code", "sentence", "subject")}
+            for issue in invoice.issues
+        ],
+        "input_hash": invoice.input_hash,
+        "result_hash": invoice.result_hash,
+        "chain_hash": invoice.chain_hash or None,
+    }
+
+
+def trace_body(invoice: Invoice) -> dict[str, Any]:
+    """How the invoice came to be, stage by stage."""
+    return {
+        "id": str(invoice.pk),
+        "number": invoice.number,
+        "input_hash": invoice.input_hash,
+        "result_hash": invoice.result_hash,
+        "stages": [
+            {
+                "stage": stage.stage,
+                "name": stage.name,
+                "hash": stage.hash,
+                "explanations": [
+                    {
+                        "code": said.code,
+                        "subject": said.subject,
+                        "sentence": said.sentence,
+                        "facts": said.facts,
+                    }
+                    for said in stage.explanations
+                ],
+            }
+            for stage in trace_of(invoice)
+        ],
+    }
+
+
+def _line(line: InvoiceLine, currency: str) -> dict[str, Any]:
+    return {
+        "position": line.position,
+        "kind": line.kind,
+        "code": line.code,
+        "description": line.description,
+        "quantity": trimmed(line.quantity) if line.quantity is not None else None,
+        "amount": amount_text(line.amount, currency),
+        "discount": amount_text(Decimal(line.discount), currency),
+        "tiers": line.tiers,
+    }
+
+
+def _tax(tax: InvoiceTax, currency: str) -> dict[str, Any]:
+    return {
+        "jurisdiction": tax.jurisdiction,
+        "name": tax.name,
+        "percent": trimmed(tax.percent),
+        "is_inclusive": tax.is_inclusive,
+        "taxable_amount": amount_text(tax.taxable_amount, currency),
+        "amount": amount_text(tax.amount, currency),
+    }
+
+
+def bill_run_body(run: BillRun, progress: Progress) -> dict[str, Any]:
+    """A bill run with how far it has come, and what failed."""
+    return {
+        "id": str(run.pk),
+        "status": run.status,
+        "starts_on": run.starts_on.isoformat(),
+        "ends_on": run.ends_on.isoformat(),
+        "scope": run.scope,
+        "auto_finalize": run.auto_finalize,
+        "log_entries_waiting": run.log_entries_waiting,
+        "started_at": instant_text(run.started_at),
+        "finished_at": instant_text(run.finished_at) if run.finished_at else None,
+        "progress": asdict(progress),
+        "failures": [
+            {
+                "customer": item.subscription.customer.external_id,
+                "subscription": item.subscription.code,
+                "period": {"start": instant_text(item.period_start), "end": instant_text(item.period_end)},
+                "error": item.error,
+            }
+            for item in bill_run_items_for(run).filter(status=BillRunItem.Status.FAILED)[:FAILURES_SHOWN]
+        ],
+    }
