@@ -18,6 +18,7 @@ from metering.selectors.usage import usage_buckets
 
 from .models import Charge, CouponRedemption, Subscription
 from .pipeline import state as values
+from .pipeline.metered import condensed
 from .selectors.invoices import live_invoices_for
 from .selectors.periods import billed_period, last_day, subscription_cycle
 from .selectors.profiles import billing_profile_for
@@ -48,6 +49,7 @@ def billing_state(
         .prefetch_related("tiers")
         .order_by("position", "code")
     )
+    priced = tuple(charge_value(charge) for charge in charges)
     return values.BillingState(
         tenant=str(tenant),
         customer=customer.external_id,
@@ -60,8 +62,8 @@ def billing_state(
         period=period,
         cycle=cycle,
         as_of=as_of or period.end,
-        charges=tuple(charge_value(charge) for charge in charges),
-        usage=_usage(tenant, customer, charges, period),
+        charges=priced,
+        usage=tuple(condensed(usage, priced) for usage in _usage(tenant, customer, charges, period)),
         carried_in=_carried_in(subscription, cycle),
         contracts=_contracts(subscription, period, cycle, currency),
         coupons=_coupons(subscription, cycle, currency),

@@ -29,10 +29,11 @@ def object_of(value: Any, field: str, *, known: set[str], required: set[str]) ->
     """
     if not isinstance(value, Mapping):
         raise invalid(field, "must be an object")
+    prefix = "" if field == "the request" else f"{field}."
     unknown = sorted(set(value) - known)
     if unknown:
-        raise invalid(unknown[0], f"unknown field; {field} knows {', '.join(sorted(known))}")
-    missing = sorted(name for name in required if value.get(name) is None)
+        raise invalid(f"{prefix}{unknown[0]}", f"unknown field; {field} knows {', '.join(sorted(known))}")
+    missing = sorted(f"{prefix}{name}" for name in required if value.get(name) is None)
     if missing:
         raise Problem("fields_missing", f"{field} lacks {', '.join(missing)}.", missing=missing)
     return value

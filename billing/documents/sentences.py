@@ -29,7 +29,7 @@ SENTENCES = {
     "quota.exceeded": "{units} above the quota, which was reached in the hour from {since}.",
     "rollover.carried": "{units} unused units taken over; usable in {periods_left} periods, this one included.",
     "rollover.lapsed": "{units} units lapse; a period takes over {units_max} at most.",
-    "aggregation.finished": "{aggregation} over {events} events in {hours} hours is {aggregated}; {units} units count.",
+    "aggregation.finished": "{aggregation} over {events} events is {aggregated}; {units} units count.",
     "allowance.drawn": "{metered} metered − {free} free ({included} included, {carried} taken over) = {billable} billable.",
     "allowance.carried_out": "{units} unused units go on to later periods; usable in {periods_left}.",
     "rating.tier": "{model}, tier {tier}: {quantity} × {unit_price} + {flat_fee} = {amount}.",

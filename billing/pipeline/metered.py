@@ -65,7 +65,7 @@ def exceeded_in(
 def condensed(usage: MeterUsage, charges: Iterable[Charge]) -> MeterUsage:
     """The usage with one entry for each set of dimensions, where no charge's quota asks for the hours.
 
-    Bills the same to the cent; a sealed month is then some hundred bytes and not a hundred thousand.
+    Bills the same to the byte; a sealed month is then some hundred bytes and not a hundred thousand.
     """
     if any(charge.meter == usage.meter and charge.quota_units is not None for charge in charges):
         return usage

@@ -44,7 +44,6 @@ def run(state: BillingState) -> BillingState:
                 "finished",
                 charge.code,
                 aggregation=charge.aggregation.value,
-                hours=len(hours),
                 events=whole.event_count,
                 aggregated=whole.aggregated,
                 units=units,

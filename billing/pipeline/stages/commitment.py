@@ -1,7 +1,7 @@
 """Commitment: a contract's least and most spend become a true-up or a cap.
 
 After rating, because it compares with what the lines come to; before discount, so that a discount is taken of the
-committed amount too: 80.00 used, minimum 100.00, 10 % off is 90.00 and not 100.00 (docs/decisions/0007).
+committed amount too: 80.00 used, minimum 100.00, 10 % off is 90.00 and not 100.00 (docs/decisions/0008).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tax: each rate on the discounted sum, rounded once.
 
 After discount, because tax is due on what is paid; before routing, because a wallet pays the tax too: net 100.00, 19 %,
-wallet 50.00 is 69.00 due and not 59.50 (docs/decisions/0007).
+wallet 50.00 is 69.00 due and not 59.50 (docs/decisions/0008).
 """
 
 from __future__ import annotations

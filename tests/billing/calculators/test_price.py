@@ -138,7 +138,7 @@ def test_rounding_is_the_currencys_and_the_modes():
         ({"quantity": "-1"}, "quantity"),
         ({"quantity": "NaN"}, "quantity"),
         ({"terms": {"unit_price": "1", "percent": "1"}}, "terms.percent"),
-        ({"terms": {"unit_price": "1", "colour": "1"}}, "colour"),
+        ({"terms": {"unit_price": "1", "colour": "1"}}, "terms.colour"),
         ({"minimum": "2", "maximum": "1"}, "minimum"),
         ({"transactions": ["1"]}, "transactions"),
         ({"rounding": "up"}, "rounding"),

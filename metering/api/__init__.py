@@ -1,1 +1,0 @@
-"""Metering over HTTP: each view parses, calls one service or selector, and presents."""

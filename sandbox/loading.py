@@ -1,0 +1,262 @@
+"""Loading: a scenario's tables to the state that the pipeline runs, without intake and without a database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from aforo.kernel.currencies import MINOR_UNITS
+from aforo.kernel.errors import Problem
+from aforo.kernel.periods import Period, calendar_month, local_midnight
+from billing.burn import Grant
+from billing.calculators.price import terms_of
+from billing.pipeline.state import (
+    BillingState,
+    CarriedUnits,
+    Charge,
+    Contract,
+    Coupon,
+    FundedGrant,
+    HourUsage,
+    MeterUsage,
+    Rollover,
+    TaxProfile,
+    TaxRate,
+)
+from billing.pricing import MODELS
+from metering.aggregation import IS_BUCKETABLE, Aggregation, Partial, Sample, fold_all
+from metering.event import UsageEvent
+from metering.fields import conversion, filter_of
+from metering.meters import Meter, dimensions_of, feeds, sample_of
+
+from .scenario import ChargeTable, EventTable, InvalidScenario, MeterTable, Scenario, UsageTable
+
+T = TypeVar("T")
+Dimensions = tuple[tuple[str, str], ...]
+
+
+def state_of(scenario: Scenario) -> BillingState:
+    """The scenario as a run's input.
+
+    Raises InvalidScenario for what the tables' shapes do not say: an unknown meter, zone, model or term.
+    """
+    customer, plan = scenario.customer, scenario.plan
+    zone = _zone(customer.zone)
+    if plan.currency not in MINOR_UNITS:
+        raise InvalidScenario(f"plan.currency: {plan.currency!r} is no ISO 4217 currency code")
+    try:
+        cycle = calendar_month(scenario.period.month, zone)
+    except ValueError as error:
+        raise InvalidScenario(f"period.month: {error}") from None
+    period = _cut(cycle, scenario.period.billed_from, scenario.period.billed_until, zone, "period")
+    meters = {table.key: _meter(table, f"meters[{i}]") for i, table in enumerate(scenario.meters)}
+    charges = tuple(_charge(table, index, plan.proration, meters) for index, table in enumerate(plan.charges))
+    codes = [charge.code for charge in charges]
+    for index, code in enumerate(codes):
+        if code in codes[:index]:
+            raise InvalidScenario(f"plan.charges[{index}].code: {code!r} is taken by an earlier charge")
+    return BillingState(
+        tenant="scenario",
+        customer=customer.id,
+        subscription=f"{customer.id}:{plan.code}",
+        plan_version=f"{plan.code}:1",
+        payer=customer.payer,
+        currency=plan.currency,
+        rounding=plan.rounding,
+        zone=customer.zone,
+        period=period,
+        cycle=cycle,
+        as_of=cycle.end,
+        charges=charges,
+        usage=_usage(scenario, meters, period),
+        carried_in=tuple(
+            CarriedUnits(charge=each.charge, units=each.units, periods_left=each.periods_left)
+            for each in scenario.carried_in
+        ),
+        contracts=tuple(
+            Contract(
+                code=each.code,
+                term=_cut(cycle, each.starts_on, each.ends_on, zone, f"contracts[{index}]"),
+                minimum_amount=each.minimum,
+                maximum_amount=each.maximum,
+                discount_percent=each.discount_percent,
+            )
+            for index, each in enumerate(scenario.contracts)
+        ),
+        coupons=tuple(
+            Coupon(code=each.code, name=each.name or each.code, percent=each.percent, amount=each.amount)
+            for each in scenario.coupons
+        ),
+        tax_profile=TaxProfile(
+            jurisdiction=customer.tax_jurisdiction,
+            is_exempt=customer.is_tax_exempt,
+            rates=tuple(
+                TaxRate(name=each.name, percent=each.percent, is_inclusive=each.is_inclusive)
+                for each in customer.tax_rates
+            ),
+        ),
+        billing_mode=plan.billing_mode,
+        wallet=tuple(
+            FundedGrant(
+                grant=Grant(each.id, each.kind, cycle.start, each.expires_at, cycle.start),
+                balance=each.balance,
+            )
+            for each in scenario.wallet
+        ),
+    )
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidScenario(f"customer.zone: {name!r} is no IANA time zone") from None
+
+
+def _cut(whole: Period, starts_on: date | None, ends_on: date | None, zone: ZoneInfo, field: str) -> Period:
+    start = whole.start if starts_on is None else max(whole.start, local_midnight(starts_on, zone))
+    end = whole.end if ends_on is None else min(whole.end, local_midnight(ends_on, zone))
+    if start >= end:
+        raise InvalidScenario(f"{field}: leaves nothing of the month")
+    return Period(start, end)
+
+
+def _meter(table: MeterTable, field: str) -> Meter:
+    if table.aggregation not in tuple(Aggregation):
+        raise InvalidScenario(f"{field}.aggregation: is none of {', '.join(Aggregation)}")
+    return Meter(
+        id=0,
+        key=table.key,
+        event_name=table.event or table.key,
+        aggregation=Aggregation(table.aggregation),
+        value_property=table.value,
+        filters=tuple(
+            _read(lambda i=i, row=row: filter_of(row, f"{field}.filters[{i}]"), "")
+            for i, row in enumerate(table.filters)
+        ),
+        group_by=table.group_by,
+        unit=table.unit,
+        conversion=_read(lambda: conversion(table.conversion), f"{field}."),
+        percentile=table.percentile,
+    )
+
+
+def _charge(table: ChargeTable, index: int, proration: str, meters: dict[str, Meter]) -> Charge:
+    field = f"plan.charges[{index}]"
+    if table.model not in MODELS:
+        raise InvalidScenario(f"{field}.model: is none of {', '.join(MODELS)}")
+    if table.kind == "FEE" and table.meter:
+        raise InvalidScenario(f"{field}.meter: a fee has none")
+    meter = None
+    if table.kind == "USAGE":
+        meter = meters.get(table.meter)
+        if meter is None:
+            raise InvalidScenario(f"{field}.meter: {table.meter!r} is no meter of the file")
+        for name in table.filters:
+            if name not in meter.group_by:
+                raise InvalidScenario(f"{field}.filters.{name}: {table.meter} is not grouped by it")
+    return Charge(
+        code=table.code,
+        name=table.name or table.code,
+        kind=table.kind,
+        position=index + 1,
+        terms=_read(lambda: terms_of(table.model, table.terms, f"{field}.terms"), ""),
+        meter=table.meter,
+        aggregation=meter.aggregation if meter else Aggregation.SUM,
+        percentile=meter.percentile if meter else None,
+        conversion=meter.conversion if meter else None,
+        unit=meter.unit if meter else "",
+        filters=tuple(sorted(table.filters.items())),
+        quota_units=table.quota_units,
+        over_quota=table.over_quota,
+        rollover=None
+        if table.rollover is None
+        else Rollover(
+            periods=table.rollover.periods,
+            percent=table.rollover.percent,
+            units_max=table.rollover.units_max,
+        ),
+        minimum_amount=table.minimum,
+        maximum_amount=table.maximum,
+        proration=proration,
+    )
+
+
+def _read(read: Callable[[], T], prefix: str) -> T:
+    """A reader of JSON fields; its Problem is the file's mistake."""
+    try:
+        return read()
+    except Problem as problem:
+        raise InvalidScenario(f"{prefix}{problem.detail}") from None
+
+
+def _usage(scenario: Scenario, meters: dict[str, Meter], period: Period) -> tuple[MeterUsage, ...]:
+    hours: dict[str, list[HourUsage]] = defaultdict(list)
+    for index, table in enumerate(scenario.usage):
+        meter = meters.get(table.meter)
+        if meter is None:
+            raise InvalidScenario(f"usage[{index}].meter: {table.meter!r} is no meter of the file")
+        hours[meter.key].append(_total(table, meter, period, f"usage[{index}]"))
+    events = [_event(table, index) for index, table in enumerate(scenario.events)]
+    for meter in meters.values():
+        hours[meter.key] += _folded(meter, (event for event in events if event.timestamp in period))
+    listening = {meter.event_name for meter in meters.values()}
+    for index, event in enumerate(events):
+        if event.metric not in listening:
+            raise InvalidScenario(f"events[{index}].metric: no meter listens to {event.metric!r}")
+    return tuple(MeterUsage(meter=key, hours=tuple(hours[key])) for key in sorted(meters))
+
+
+def _total(table: UsageTable, meter: Meter, period: Period, field: str) -> HourUsage:
+    if meter.aggregation not in {Aggregation.COUNT, Aggregation.SUM}:
+        raise InvalidScenario(f"{field}.meter: {meter.aggregation} needs events, not a total")
+    at = _instant(table.at, f"{field}.at") if table.at else period.start
+    if at not in period:
+        raise InvalidScenario(f"{field}.at: lies outside the billed period {period}")
+    if table.events < 1:
+        raise InvalidScenario(f"{field}.events: is below 1")
+    total = Decimal(table.events) if table.total is None else table.total
+    return HourUsage(
+        hour=at.replace(minute=0, second=0, microsecond=0),
+        dimensions=tuple((name, table.dimensions.get(name, "")) for name in meter.group_by),
+        partial=Partial(count=table.events, value_count=table.events, sum=total),
+    )
+
+
+def _event(table: EventTable, index: int) -> UsageEvent:
+    return UsageEvent(
+        idempotency_key=table.key or f"{index:09}",
+        tenant_id=0,
+        customer_id="",
+        metric=table.metric,
+        quantity=table.quantity,
+        timestamp=_instant(table.at, f"events[{index}].at"),
+        source="",
+        properties=table.properties,
+        is_timestamp_given=True,
+        fingerprint=0,
+        identity=b"",
+    )
+
+
+def _folded(meter: Meter, events: Iterable[UsageEvent]) -> list[HourUsage]:
+    samples: dict[tuple[datetime, Dimensions], list[Sample]] = defaultdict(list)
+    for event in events:
+        if feeds(meter, event):
+            hour = event.timestamp.replace(minute=0, second=0, microsecond=0)
+            samples[hour, dimensions_of(meter, event)].append(sample_of(meter, event))
+    keeps_values = meter.aggregation not in IS_BUCKETABLE
+    return [
+        HourUsage(hour=hour, dimensions=by, partial=fold_all(of_hour, keeps_values=keeps_values))
+        for (hour, by), of_hour in sorted(samples.items())
+    ]
+
+
+def _instant(at: datetime, field: str) -> datetime:
+    if at.tzinfo is None:
+        raise InvalidScenario(f"{field}: has no offset; end it with Z")
+    return at.astimezone(UTC)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from billing.pipeline.stages import aggregation
+from billing.pipeline.state import Quantity, QuotaCap
+from metering.aggregation import Aggregation, Partial
+
+from ..builders import D, calls, codes, fee, hour, state, usage
+
+
+@pytest.mark.promise("P41")
+def test_hours_add_up_to_one_quantity_under_the_cap():
+    hours = (usage(hour(400), hour(500, day=2), hour(103, day=3)),)
+    capped = aggregation.run(state(calls(), usage=hours, caps=(QuotaCap(charge="calls", units=D(1000)),)))
+    assert capped.quantities == (Quantity(charge="calls", units=D(1000), event_count=1003),)
+    assert aggregation.run(state(calls(), usage=hours)).quantities[0].units == 1003
+
+
+def test_a_fee_has_no_quantity_and_no_usage_is_zero():
+    assert aggregation.run(state(fee("1"), calls())).quantities == (
+        Quantity(charge="calls", units=D(0), event_count=0),
+    )
+
+
+def test_less_than_nothing_is_nothing_and_said():
+    negative = usage(replace(hour(1), partial=Partial(1, 1, D(-5))))
+    below = aggregation.run(state(calls(aggregation=Aggregation.SUM), usage=(negative,)))
+    assert below.quantities[0].units == 0
+    assert codes(below) == ["quantity_below_zero"]
+
+
+def test_usage_that_no_charge_prices_is_said():
+    charge = calls(filters=(("model", "large"),))
+    left = aggregation.run(state(charge, usage=(usage(hour(5, model="large"), hour(7, model="tiny")),)))
+    (issue,) = left.issues
+    assert issue.code == "usage_unpriced"
+    assert issue.sentence == "api.call: 7 events that no charge prices (model=tiny)."
