@@ -168,6 +168,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Fields that share a name, such as status, and not their values.
+    "ENUM_NAME_OVERRIDES": {
+        "DeadLetterStatus": "metering.models.DeadLetterStatus.choices",
+        "EventStatus": "metering.schemas.EVENT_STATUSES",
+        "VerdictStatus": "metering.schemas.VERDICT_STATUSES",
+    },
 }
 
 UNFOLD = {

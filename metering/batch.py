@@ -1,13 +1,37 @@
-"""A batch of submissions to rows: identities, events, buckets, dead letters and the tally, in one transaction."""
+"""A batch of submissions to rows: identities, events, buckets, dead letters and the tally, in one transaction.
+
+Every event has an intake id, and it ends in exactly one place: on an identity (accepted), on a dead letter (refused), or
+on a duplicate's receipt. What is found there already was read before, and changes nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from typing import Literal, NamedTuple
 
+import msgspec
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from aforo.kernel.clock import now
 from aforo.kernel.errors import Refusal
 
-from .event import Submission
+from .buckets import buckets_merge, buckets_of
+from .contexts import ContextKey, context_ids
+from .dead_letters import letter_of, letter_of_body, letters_file
+from .event import INTAKE_ID_MASK, Accepted, Refused, RefusedBody, Submission, UsageEvent
+from .intake.identity import Identity, conflict, identity_of, judge
+from .models import DeadLetter
+from .partitions import months_ensure
+from .ports import CustomerDirectory, customer_directory
+from .reading import Item, Reading, is_outage, items_of
+from .staging import copy_in, escaped
+
+_logger = logging.getLogger(__name__)
+_json = msgspec.json.Encoder(decimal_format="number")
 
 
 class Outcome(NamedTuple):
@@ -26,12 +50,320 @@ class Outcome(NamedTuple):
     refusal: Refusal | None = None
 
 
+ACCEPTED = Outcome("accepted")
+DUPLICATE = Outcome("duplicate")
+COPY = Outcome("copy")
+
+
 def store(submissions: Sequence[Submission], *, is_replay: bool = False) -> list[list[Outcome]]:
     """Make rows of submissions, in one transaction (a savepoint, if there is one already).
 
     is_replay: each submission is one dead letter sent again, with the letter's intake id and time of receipt. The tally
         moves it from dead letters to where it ends, and a refused one files no second letter; the letter's own row is
         the caller's to change, in the same transaction.
-    Returns for each submission the outcomes of its events, in their order.
+    Returns for each submission the outcomes of its events, in their order; none for one that was set aside (LogEntry).
+    Raises django.db.Error where the store is away; nothing is changed then.
     """
-    raise NotImplementedError
+    with transaction.atomic():
+        reading = Reading()
+        reads = [reading.of(submission) for submission in submissions]
+        items = list(items_of(reads))
+        months_ensure(_months(items))
+        outcomes = iter(_written(items, is_replay))
+        return [[next(outcomes) for _ in read.verdicts] for read in reads]
+
+
+def _months(items: Iterable[Item]) -> Iterable[datetime]:
+    """One instant of each month that the events lie in."""
+    times = (item.verdict.event.timestamp for item in items if isinstance(item.verdict, Accepted))
+    return {(time.year, time.month): time for time in times}.values()
+
+
+def _written(items: Sequence[Item], is_replay: bool) -> list[Outcome]:
+    """Write all; a batch that the store refuses is halved, down to the event that it will not have."""
+    try:
+        with transaction.atomic():
+            return _Write(items, is_replay).outcomes()
+    except Exception as error:
+        if is_outage(error):
+            raise
+        if len(items) == 1:
+            return [_refused(items[0], is_replay, error)]
+    half = len(items) // 2
+    return _written(items[:half], is_replay) + _written(items[half:], is_replay)
+
+
+def _refused(item: Item, is_replay: bool, error: Exception) -> Outcome:
+    """File the event that the store refused; where the letter is refused too, its submission is set aside."""
+    reason = (str(error).strip() or repr(error)).splitlines()[0]
+    _logger.error("event refused by the store, tenant=%s: %s", item.tenant_id, reason)
+    refusal = Refusal("storage_refused", f"The store could not keep the event: {reason}.")
+    try:
+        with transaction.atomic():
+            return _Write([item.refused(refusal)], is_replay).outcomes()[0]
+    except Exception as second:
+        if is_outage(second):
+            raise
+        item.read.set_aside(second)
+        return Outcome("refused", refusal)
+
+
+class _New(NamedTuple):
+    """The first event of the batch under its key; perhaps not the first ever.
+
+    place: among the items. customer_id: the customer's row.
+    """
+
+    place: int
+    item: Item
+    event: UsageEvent
+    is_late: bool
+    customer_id: int
+    context: ContextKey
+
+
+_STAGE = """
+CREATE TEMP TABLE IF NOT EXISTS metering_staging (
+    place integer, tenant_id integer, identity uuid, fingerprint bigint, intake_id bigint, is_timestamp_given boolean,
+    context_id integer, occurred_at timestamptz, received_at timestamptz, is_late boolean, quantity numeric, key text,
+    properties jsonb
+) ON COMMIT DELETE ROWS;
+DELETE FROM metering_staging;
+-- A row that refers to nothing is refused here, where the event can still be found, and not by the commit.
+SET CONSTRAINTS ALL IMMEDIATE
+"""
+# In order of the key, so that two transactions never wait for each other crosswise.
+_INSERT = """
+WITH fresh AS (
+    INSERT INTO metering_identity
+        (occurred_at, fingerprint, intake_id, identity, tenant_id, context_id, is_timestamp_given)
+    SELECT occurred_at, fingerprint, intake_id, identity, tenant_id, context_id, is_timestamp_given
+    FROM metering_staging ORDER BY tenant_id, identity
+    ON CONFLICT DO NOTHING
+    RETURNING tenant_id, identity
+), events AS (
+    INSERT INTO metering_event
+        (occurred_at, received_at, identity, tenant_id, context_id, is_late, quantity, key, properties)
+    SELECT occurred_at, received_at, identity, tenant_id, context_id, is_late, quantity, key, properties
+    FROM metering_staging JOIN fresh USING (tenant_id, identity)
+)
+SELECT place FROM metering_staging LEFT JOIN fresh USING (tenant_id, identity) WHERE fresh.identity IS NULL
+"""
+# A statement of its own: the one before does not see what another transaction committed while it waited for it.
+_STORED = """
+SELECT place, stored.fingerprint, stored.occurred_at, stored.is_timestamp_given, stored.intake_id
+FROM metering_staging JOIN metering_identity AS stored USING (tenant_id, identity) WHERE place = ANY(%s)
+"""
+_FILED = """
+SELECT span.tenant_id, filed.* FROM unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS span (tenant_id, low, high)
+CROSS JOIN LATERAL (
+    SELECT intake_id, true FROM metering_deadletter
+    WHERE tenant_id = span.tenant_id AND intake_id BETWEEN low AND high
+    UNION ALL
+    SELECT intake_id, false FROM metering_duplicate
+    WHERE tenant_id = span.tenant_id AND intake_id BETWEEN low AND high
+) AS filed
+"""
+_ACCEPTED_BEFORE = """
+SELECT place FROM unnest(%s::integer[], %s::integer[], %s::uuid[], %s::bigint[])
+    AS refused (place, tenant_id, identity, intake_id)
+JOIN metering_identity USING (tenant_id, identity, intake_id)
+"""
+_DUPLICATES = """
+INSERT INTO metering_duplicate (tenant_id, intake_id, counted_at)
+SELECT tenant_id, intake_id, %s FROM unnest(%s::integer[], %s::bigint[]) AS counted (tenant_id, intake_id)
+ORDER BY tenant_id, intake_id
+"""
+_TALLY_NAMES = ("received", "accepted", "duplicates", "dead_letters", "late", "copies")
+_TALLY = f"""
+INSERT INTO metering_tally AS tally (tenant_id, day, {", ".join(_TALLY_NAMES)})
+SELECT * FROM unnest(%s::integer[], %s::date[]{", %s::bigint[]" * len(_TALLY_NAMES)}) ORDER BY 1, 2
+ON CONFLICT (tenant_id, day) DO UPDATE SET
+{", ".join(f"{name} = tally.{name} + excluded.{name}" for name in _TALLY_NAMES)}
+"""
+
+
+class _Write:
+    """One attempt at writing items, inside a savepoint."""
+
+    def __init__(self, items: Sequence[Item], is_replay: bool) -> None:
+        self._items = items
+        self._is_replay = is_replay
+        # What nothing below decides was read before.
+        self._outcomes = [COPY] * len(items)
+        self._letters: list[DeadLetter] = []
+        self._duplicates: list[tuple[int, int]] = []
+        # The letters that are replayed, as (tenant, intake id).
+        self._replayed: set[tuple[int, int]] = set()
+
+    def outcomes(self) -> list[Outcome]:
+        """Write, and say what became of each item."""
+        if not self._items:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(_STAGE)
+            filed = self._filed(cursor)
+            firsts: dict[tuple[int, bytes], int] = {}
+            repeats: list[tuple[int, int]] = []
+            refused: list[int] = []
+            for place, item in enumerate(self._items):
+                if item.read.is_repeated or (filed and (item.tenant_id, item.intake_id) in filed):
+                    continue
+                if isinstance(item.verdict, Accepted):
+                    event = item.verdict.event
+                    first = firsts.setdefault((event.tenant_id, event.identity), place)
+                    if first != place:
+                        repeats.append((place, first))
+                else:
+                    refused.append(place)
+            stored = self._insert(cursor, list(firsts.values()))
+            for place, existing in stored.items():
+                self._judge(place, existing)
+            for place, first in repeats:
+                self._judge(place, stored.get(first) or self._identity_of(first))
+            self._refuse(cursor, refused)
+            letters_file(self._letters)
+            if self._duplicates:
+                cursor.execute(_DUPLICATES, [now(), *_columns(self._duplicates)])
+            self._count(cursor)
+        return self._outcomes
+
+    def _filed(self, cursor: CursorWrapper) -> set[tuple[int, int]]:
+        """The intake ids, with their tenants, that ended on a dead letter or a duplicate's receipt before."""
+        reads = {id(item.read): item.read for item in self._items}.values()
+        spans = [
+            (
+                read.submission.tenant_id,
+                read.submission.intake_id,
+                min(read.submission.intake_id + len(read.verdicts) - 1, INTAKE_ID_MASK),
+            )
+            for read in reads
+        ]
+        cursor.execute(_FILED, _columns(spans))
+        replayed = {span[:2] for span in spans} if self._is_replay else set()
+        filed = set()
+        for tenant_id, intake_id, is_letter in cursor.fetchall():
+            if is_letter and (tenant_id, intake_id) in replayed:
+                self._replayed.add((tenant_id, intake_id))
+            else:
+                filed.add((tenant_id, intake_id))
+        return filed
+
+    def _insert(self, cursor: CursorWrapper, places: Sequence[int]) -> dict[int, Identity]:
+        """Insert what is new, with its buckets; returns what is stored under the keys of the others."""
+        if not places:
+            return {}
+        bought = customer_directory()
+        news = [_new(place, self._items[place], bought) for place in places]
+        contexts = context_ids({new.context for new in news})
+        copy_in(cursor, "metering_staging", [_line(new, contexts[new.context]) for new in news])
+        cursor.execute(_INSERT)
+        old = {place for (place,) in cursor.fetchall()}
+        fresh = [new for new in news if new.place not in old]
+        for new in fresh:
+            self._outcomes[new.place] = ACCEPTED
+        buckets_merge(
+            cursor,
+            buckets_of(
+                (new.event, new.customer_id, new.item.read.directory.meters_for(new.event.metric))
+                for new in fresh
+            ),
+        )
+        if not old:
+            return {}
+        cursor.execute(_STORED, [list(old)])
+        return {
+            place: Identity(fingerprint, occurred_at if is_timestamp_given else None, intake_id)
+            for place, fingerprint, occurred_at, is_timestamp_given, intake_id in cursor.fetchall()
+        }
+
+    def _identity_of(self, place: int) -> Identity:
+        event = self._items[place].verdict.event
+        return Identity(event.fingerprint, event.client_time, self._items[place].intake_id)
+
+    def _judge(self, place: int, existing: Identity) -> None:
+        """Decide about an event under whose key another one, or itself, is stored."""
+        item = self._items[place]
+        event = item.verdict.event
+        judgement = judge(existing, event, item.intake_id)
+        if judgement == "duplicate":
+            self._outcomes[place] = DUPLICATE
+            self._duplicates.append((item.tenant_id, item.intake_id))
+        elif judgement == "conflict":
+            refusal = conflict(event)
+            self._outcomes[place] = Outcome("conflict", refusal)
+            self._file(item.refused(refusal))
+
+    def _refuse(self, cursor: CursorWrapper, places: Sequence[int]) -> None:
+        """File what intake refused, unless it was accepted when it was read before (a customer gone meanwhile)."""
+        keyed = [
+            (place, item.tenant_id, identity_of(item.verdict.idempotency_key).hex(), item.intake_id)
+            for place in places
+            if isinstance((item := self._items[place]).verdict, Refused) and item.verdict.idempotency_key
+        ]
+        accepted_before = set()
+        if keyed:
+            cursor.execute(_ACCEPTED_BEFORE, _columns(keyed))
+            accepted_before = {place for (place,) in cursor.fetchall()}
+        for place in places:
+            if place not in accepted_before:
+                item = self._items[place]
+                self._outcomes[place] = Outcome("refused", _refusal_of(item.verdict))
+                self._file(item)
+
+    def _file(self, item: Item) -> None:
+        if (item.tenant_id, item.intake_id) in self._replayed:
+            return
+        make = letter_of_body if isinstance(item.verdict, RefusedBody) else letter_of
+        self._letters.append(make(item.verdict, item.read.submission))
+
+    def _count(self, cursor: CursorWrapper) -> None:
+        tally: dict[tuple[int, date], Counter[str]] = {}
+        for item, outcome in zip(self._items, self._outcomes, strict=True):
+            counts = tally.setdefault((item.tenant_id, item.read.day), Counter())
+            if outcome is COPY:
+                counts["copies"] += 1
+                continue
+            if self._replayed and (item.tenant_id, item.intake_id) in self._replayed:
+                counts["dead_letters"] -= 1
+            else:
+                counts["received"] += 1
+            if outcome is ACCEPTED:
+                counts["accepted"] += 1
+                counts["late"] += item.verdict.is_late
+            else:
+                counts["duplicates" if outcome is DUPLICATE else "dead_letters"] += 1
+        rows = [(*key, *(counts[name] for name in _TALLY_NAMES)) for key, counts in tally.items()]
+        cursor.execute(_TALLY, _columns(rows))
+
+
+def _new(place: int, item: Item, bought: CustomerDirectory) -> _New:
+    event = item.verdict.event
+    customer_id = item.read.directory.customer(event.customer_id).id
+    context = bought.context_at(
+        tenant_id=event.tenant_id, customer_id=customer_id, metric=event.metric, at=event.timestamp
+    )
+    key = ContextKey(event.tenant_id, customer_id, event.metric, event.source, context)
+    return _New(place, item, event, item.verdict.is_late, customer_id, key)
+
+
+def _line(new: _New, context_id: int) -> str:
+    """A row of metering_staging as COPY reads it."""
+    event = new.event
+    properties = _json.encode(event.properties).decode() if event.properties else "{}"
+    return (
+        f"{new.place}\t{event.tenant_id}\t{event.identity.hex()}\t{event.fingerprint}\t{new.item.intake_id}\t"
+        f"{event.is_timestamp_given}\t{context_id}\t{event.timestamp.isoformat()}\t{new.item.read.received}\t"
+        f"{new.is_late}\t{event.quantity}\t{escaped(event.idempotency_key)}\t{escaped(properties)}"
+    )
+
+
+def _refusal_of(verdict: Refused | RefusedBody) -> Refusal:
+    if isinstance(verdict, RefusedBody):
+        return Refusal(verdict.code, verdict.detail, verdict.facts)
+    return verdict.refusal
+
+
+def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    """Rows as columns, which is how unnest takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]

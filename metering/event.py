@@ -47,6 +47,11 @@ class RefusedBody(msgspec.Struct, frozen=True, array_like=True):
     length: int
     sha256: str
 
+    @classmethod
+    def of(cls, problem: Problem, body: bytes) -> RefusedBody:
+        """What is said of a body that was received whole."""
+        return cls(problem.code, problem.detail, problem.facts, len(body), sha256(body).hexdigest())
+
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What one request (or one replay) handed in, exactly as the durable log keeps it.
@@ -88,10 +93,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
         An 11 MiB body: the first 64 KiB, with the length 11,534,336 and the SHA-256 of all of it.
         """
-        why = RefusedBody(
-            problem.code, problem.detail, problem.facts, len(self.body), sha256(self.body).hexdigest()
+        return msgspec.structs.replace(
+            self, body=self.body[:REFUSED_BODY_BYTES_MAX], refused_body=RefusedBody.of(problem, self.body)
         )
-        return msgspec.structs.replace(self, body=self.body[:REFUSED_BODY_BYTES_MAX], refused_body=why)
 
     def intake_id_of(self, index: int) -> int:
         """The intake id of the event at this place in the body, counted from 0."""

@@ -2,7 +2,7 @@
 
 A folder of files, one open file a process. A record is its length and CRC-32 (4 bytes each, big-endian), then the
 entry. An append is fsynced before it is answered; a record torn by a crash was never acknowledged and is passed over.
-An appending process holds a lock on its file, so a drain takes only files that nobody appends to any more.
+Both an append and a drain hold the file's lock: a drain passes a busy file over, an append then starts another.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ class Spool:
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
         self._file: int | None = None
-        self._length = 0
 
     def append(self, entry: bytes) -> None:
         """Keep an entry and return once it is on the disk.
@@ -47,52 +46,60 @@ class Spool:
         with self._lock:
             if spool_bytes(self._folder) + len(record) > self._bytes_max:
                 raise SpoolFull(f"the spool holds {self._bytes_max} bytes and is full")
-            file = self._file if self._file is not None else self._open()
             try:
+                file = self._locked()
                 if os.write(file, record) < len(record):
                     raise OSError("no space left for the whole record")
                 os.fdatasync(file)
+                fcntl.flock(file, fcntl.LOCK_UN)
             except OSError as error:
-                self._cut(file)
+                # What was torn stays the last of its file, and is passed over there; the next append starts another.
+                self._leave()
                 raise SpoolFull(f"the spool's disk refused: {error}") from None
-            self._length += len(record)
 
-    def rest(self) -> None:
-        """Let go of the file, so that it can be drained; called when log or store take submissions again."""
-        with self._lock:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+    def _locked(self) -> int:
+        """The file of this process, locked; another where a drain holds it or has taken it away."""
+        while True:
+            if self._file is None:
+                self._file = self._open()
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(self._file).st_nlink:
+                    return self._file
+            except BlockingIOError:
+                pass
+            self._leave()
 
     def _open(self) -> int:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / f"{uuid7()}{SUFFIX}"
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(file, fcntl.LOCK_EX)
         # The file's name must survive a power cut as well as its bytes.
         folder = os.open(self._folder, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
-        self._file, self._length = file, 0
         return file
 
-    def _cut(self, file: int) -> None:
-        """Take back a record that did not fit, so that later ones are found behind the last whole one."""
-        try:
-            os.ftruncate(file, self._length)
-        except OSError:
-            # A file that cannot be cut is left behind; the next append starts another.
-            os.close(file)
+    def _leave(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
             self._file = None
 
 
 def spool_bytes(folder: Path) -> int:
     """How much waits under the folder, in bytes."""
-    return sum(path.stat().st_size for path in folder.glob(f"*{SUFFIX}"))
+    count = 0
+    for path in folder.glob(f"*{SUFFIX}"):
+        try:
+            count += path.stat().st_size
+        except FileNotFoundError:
+            # Drained at this moment.
+            continue
+    return count
 
 
 def spool_drain(folder: Path, keep: Callable[[list[bytes]], None]) -> int:
-    """Hand every entry of the files nobody appends to, file by file and oldest first, to *keep*; then remove the file.
+    """Hand every entry to *keep*, file by file and oldest first; then remove the file.
 
     keep: makes the entries of one file durable elsewhere, or raises; then the file stays for the next drain. A crash
     between keep and remove repeats the file, so keep must be idempotent.
@@ -100,11 +107,17 @@ def spool_drain(folder: Path, keep: Callable[[list[bytes]], None]) -> int:
     """
     count = 0
     for path in sorted(folder.glob(f"*{SUFFIX}")):
-        file = os.open(path, os.O_RDONLY)
+        try:
+            file = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            # Another drain was quicker, here and below.
+            continue
         try:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                continue
+            if not os.fstat(file).st_nlink:
                 continue
             entries = list(_records(path.read_bytes()))
             if entries:

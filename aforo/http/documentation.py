@@ -40,13 +40,25 @@ def problems(*codes: str, **details: str) -> dict[tuple[int, str], OpenApiRespon
     for code in dict.fromkeys((*OF_ANY_KEY, *codes, *details)):
         by_status.setdefault(PROBLEMS[code].status, []).append(code)
     return {
-        (status, MEDIA_TYPE): OpenApiResponse(
+        _Answer((status, MEDIA_TYPE)): OpenApiResponse(
             ProblemSerializer,
             description=" · ".join(PROBLEMS[code].title for code in found),
             examples=[_example(code, details.get(code)) for code in found],
         )
         for status, found in sorted(by_status.items())
     }
+
+
+class _Answer(tuple[int, str]):
+    """A status with a media type that sorts among plain statuses.
+
+    drf-spectacular takes the response whose key is the least text for the main one, and "(401, …" is less than "200".
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{self[0]} {self[1]}"
 
 
 def _example(code: str, detail: str | None) -> OpenApiExample:

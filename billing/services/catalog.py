@@ -17,6 +17,7 @@ from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.services.rows import invalid, row_check, row_save
 from metering.selectors.meters import meter_for
+from metering.services.meters import meter_freeze
 
 from ..locks import rate_plan_locked
 from ..models import Charge, Offering, OfferingPlan, Product, RatePlan, RatePlanVersion, Tier
@@ -162,6 +163,8 @@ def version_publish(*, tenant: Tenant, plan: str, version: int) -> RatePlanVersi
         raise invalid("charges", "is empty; a published version has at least one.")
     for charge in charges:
         charge_check(charge, charge.tiers.all())
+        if charge.meter_id is not None:
+            meter_freeze(tenant=tenant, meter_id=charge.meter_id)
     row.status = Status.PUBLISHED
     row.published_at = now()
     row_save(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -10,6 +11,7 @@ from django.db import models
 
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
+from aforo.kernel.texts import is_storable
 from aforo.tenancy.models import TenantRow
 
 from .. import fields
@@ -68,6 +70,7 @@ class MeterRow(TenantRow):
         return self.key
 
     def clean(self) -> None:
+        super().clean()
         try:
             self.meter()
         except Problem as problem:
@@ -93,7 +96,7 @@ class MeterRow(TenantRow):
             id=self.pk or 0,
             key=self.key,
             event_name=self.event_name or self.key,
-            aggregation=Aggregation(self.aggregation),
+            aggregation=Aggregation(fields.choice(self.aggregation, "aggregation", tuple(Aggregation))),
             value_property=self.value_property,
             filters=fields.list_of(self.filters, "filters", _filter),
             group_by=dimensions,
@@ -107,8 +110,8 @@ def _filter(value: Any, field: str) -> Filter:
     items = condition.value if isinstance(condition.value, tuple) else (condition.value,)
     for item in items:
         # JSON in the database has no exact fractions: 0.5 is kept, and compared, as the text "0.5".
-        if isinstance(item, float):
+        if isinstance(item, float | Decimal):
             raise fields.invalid(f"{field}.value", f'is a fraction; write it as text, "{item}"')
-        if not isinstance(item, str | int):
+        if not isinstance(item, str | int) or not is_storable(item):
             raise fields.invalid(f"{field}.value", f"is {kind_of(item)}, not text or a whole number")
     return condition

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from aforo.kernel.errors import Problem
+from django.db.models import QuerySet
+
 from aforo.tenancy.models import Tenant
-from aforo.tenancy.models.base import TenantQuerySet
+from aforo.tenancy.selectors.rows import found
 
 from ..models import MeterRow
 
 
-def meters_for(tenant: Tenant) -> TenantQuerySet:
+def meters_for(tenant: Tenant) -> QuerySet[MeterRow]:
     return MeterRow.objects.of(tenant).order_by("id")
 
 
 def meter_for(tenant: Tenant, key: str) -> MeterRow:
     """Raises Problem not_found."""
-    meter = meters_for(tenant).filter(key=key).first()
-    if meter is None:
-        raise Problem("not_found", f"No meter {key!r}.")
-    return meter
+    return found(meters_for(tenant), key=key)

@@ -21,8 +21,6 @@ def test_what_was_kept_is_drained_once_and_in_order(tmp_path):
     for number in range(5):
         spool.append(b"entry %d" % number)
 
-    assert drained(tmp_path) == []  # still being appended to
-    spool.rest()
     assert drained(tmp_path) == [b"entry %d" % number for number in range(5)]
     assert drained(tmp_path) == []
     assert spool_bytes(tmp_path) == 0
@@ -32,7 +30,6 @@ def test_a_record_torn_by_a_crash_is_passed_over(tmp_path):
     spool = Spool(tmp_path, bytes_max=MIB)
     spool.append(b"whole")
     spool.append(b"torn" * 10)
-    spool.rest()
     (path,) = tmp_path.iterdir()
     os.truncate(path, path.stat().st_size - 3)
 
@@ -43,7 +40,6 @@ def test_a_flipped_byte_ends_the_file_there(tmp_path):
     spool = Spool(tmp_path, bytes_max=MIB)
     spool.append(b"whole")
     spool.append(b"flipped")
-    spool.rest()
     (path,) = tmp_path.iterdir()
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
@@ -57,7 +53,6 @@ def test_the_bound_refuses_and_drops_nothing(tmp_path):
     with pytest.raises(SpoolFull):
         spool.append(b"y" * 50)
     spool.append(b"z")
-    spool.rest()
 
     assert drained(tmp_path) == [b"x" * 50, b"z"]
 
@@ -65,7 +60,6 @@ def test_the_bound_refuses_and_drops_nothing(tmp_path):
 def test_a_drain_that_fails_leaves_the_file(tmp_path):
     spool = Spool(tmp_path, bytes_max=MIB)
     spool.append(b"entry")
-    spool.rest()
 
     def refuse(entries):
         raise ConnectionError("the store is away")
@@ -74,6 +68,25 @@ def test_a_drain_that_fails_leaves_the_file(tmp_path):
         spool_drain(tmp_path, refuse)
 
     assert drained(tmp_path) == [b"entry"]
+
+
+def test_a_spool_that_was_drained_takes_more(tmp_path):
+    spool = Spool(tmp_path, bytes_max=MIB)
+    spool.append(b"before")
+    assert drained(tmp_path) == [b"before"]
+
+    spool.append(b"after")
+
+    assert drained(tmp_path) == [b"after"]
+
+
+def test_an_append_during_a_drain_is_kept_for_the_next(tmp_path):
+    spool = Spool(tmp_path, bytes_max=MIB)
+    spool.append(b"before")
+
+    spool_drain(tmp_path, lambda entries: spool.append(b"meanwhile"))
+
+    assert drained(tmp_path) == [b"meanwhile"]
 
 
 APPENDER = """

@@ -21,6 +21,7 @@ from billing.services.catalog import (
     version_publish,
     version_replace,
 )
+from metering.services.meters import meter_update
 from tests import workspaces
 
 pytestmark = pytest.mark.django_db
@@ -286,3 +287,14 @@ def test_an_offering_holds_plans_of_one_currency(shop):
 
     offering = offering_create(tenant=shop.tenant, code="eu", name="Europe", plans=["euros"])
     assert offering.currency == "EUR"
+
+
+def test_publishing_freezes_the_meters_that_the_charges_price(shop):
+    graduated(shop)
+    assert shop.meter.frozen_at is None
+
+    version_publish(tenant=shop.tenant, plan="calls", version=1)
+
+    assert (
+        refused(meter_update, tenant=shop.tenant, key="api.call", aggregation="MAX").code == "state_conflict"
+    )

@@ -1,0 +1,1 @@
+"""Metering over HTTP: each view parses, calls one service or selector, and presents."""

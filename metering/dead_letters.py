@@ -1,0 +1,138 @@
+"""Dead letters: what is kept of a refused event, and the submission that sends it again.
+
+A letter holds the event as received and the submission around it, without its body, so that a replay goes through the
+same intake under the same terms: the same time of receipt, strictness, headers and intake id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from aforo.kernel.errors import Refusal
+
+from .event import REFUSED_BODY_BYTES_MAX, Refused, RefusedBody, Submission
+from .intake.cloud_events import is_cloud_event, plain_event_of
+from .intake.schema import SOURCE_DEFAULT, TEXT_LENGTH_MAX, names_at
+from .models import DeadLetter
+
+JSON = "application/json"
+CLOUD_EVENT = "application/cloudevents+json"
+
+# Numbers stay numbers, exactly as sent: a replay must come to the same fingerprint.
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+def letter_of(refused: Refused, submission: Submission) -> DeadLetter:
+    """The letter of one refused event of a submission."""
+    payload = _json.encode(refused.payload)
+    sent = _as_sent(refused.payload, submission)
+    return DeadLetter(
+        **_shared(submission, refused.refusal),
+        intake_id=submission.intake_id_of(refused.index),
+        idempotency_key=refused.idempotency_key or "",
+        customer=sent.get("customer_id", ""),
+        metric=sent.get("metric", ""),
+        payload=payload,
+        payload_length=len(payload),
+        payload_sha256=sha256(payload).hexdigest(),
+        content_type=CLOUD_EVENT if _is_cloud_event(refused.payload, submission) else JSON,
+        envelope={
+            # A measurement of a compound request stands in its payload with all that the request said about it.
+            "door": "events" if submission.door == "compound" else submission.door,
+            "is_strict": submission.is_strict,
+            "source": submission.source,
+            # The header made this key, perhaps with the event's place behind it: header:3.
+            "idempotency_header": submission.idempotency_header and (refused.idempotency_key or None),
+            "tenant_header": submission.tenant_header,
+            "attributes": [],
+        },
+        source=sent.get("source") or _short(submission.source or SOURCE_DEFAULT),
+    )
+
+
+def letter_of_body(why: RefusedBody, submission: Submission) -> DeadLetter:
+    """The one letter of a body that cannot be read; the submission's body is its first 64 KiB."""
+    return DeadLetter(
+        **_shared(submission, Refusal(why.code, why.detail, why.facts)),
+        intake_id=submission.intake_id,
+        payload=submission.body[:REFUSED_BODY_BYTES_MAX],
+        payload_length=why.length,
+        payload_sha256=why.sha256,
+        content_type=_short(submission.content_type or ""),
+        envelope={
+            "door": submission.door,
+            "is_strict": submission.is_strict,
+            "source": submission.source,
+            "idempotency_header": submission.idempotency_header,
+            "tenant_header": submission.tenant_header,
+            "attributes": [list(pair) for pair in submission.attributes],
+        },
+        source=_short(submission.source or SOURCE_DEFAULT),
+    )
+
+
+def replay_of(letter: DeadLetter, payload: bytes | None = None) -> Submission:
+    """The letter's event as a submission of its own, received when the letter's was.
+
+    payload: the event as edited by a person; None for as it was received.
+    """
+    envelope = letter.envelope
+    return Submission(
+        tenant_id=letter.tenant_id,
+        tenant_slug=letter.tenant.slug,
+        api_key_id=str(letter.api_key_id) if letter.api_key_id else None,
+        received_at=letter.received_at,
+        intake_id=letter.intake_id,
+        body=bytes(letter.payload) if payload is None else payload,
+        source=envelope["source"],
+        idempotency_header=envelope["idempotency_header"],
+        is_strict=envelope["is_strict"],
+        door=envelope["door"],
+        content_type=letter.content_type or None,
+        attributes=tuple((name, value) for name, value in envelope["attributes"]),
+        tenant_header=envelope["tenant_header"],
+    )
+
+
+def letters_file(letters: Sequence[DeadLetter]) -> None:
+    """Insert letters; one whose intake id is filed already changes nothing."""
+    DeadLetter.objects.bulk_create(letters, ignore_conflicts=True, batch_size=1_000)
+
+
+def _shared(submission: Submission, refusal: Refusal) -> dict[str, Any]:
+    return {
+        "tenant_id": submission.tenant_id,
+        "code": refusal.code,
+        "detail": refusal.detail,
+        "facts": dict(refusal.facts),
+        "api_key_id": UUID(submission.api_key_id) if submission.api_key_id else None,
+        "received_at": submission.received_at,
+    }
+
+
+def _as_sent(raw: Any, submission: Submission) -> dict[str, str]:
+    """Those fields of a raw event that are texts, under our names; the first alias in order counts."""
+    if not isinstance(raw, dict):
+        return {}
+    if _is_cloud_event(raw, submission):
+        raw = plain_event_of(raw, {})
+    names = names_at(submission.door)
+    ranked = sorted((names[name][1], names[name][0], value) for name, value in raw.items() if name in names)
+    found: dict[str, str] = {}
+    for _, field, value in ranked:
+        if isinstance(value, str):
+            found.setdefault(field, _short(value))
+    return found
+
+
+def _is_cloud_event(raw: Any, submission: Submission) -> bool:
+    return isinstance(raw, dict) and is_cloud_event(raw, submission.content_type)
+
+
+def _short(text: str) -> str:
+    return text[:TEXT_LENGTH_MAX]

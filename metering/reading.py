@@ -1,0 +1,138 @@
+"""Submissions as the writer reads them: decoded and judged again, under the time they were received at."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date
+
+import msgspec
+from django.db import Error as StoreError
+
+from aforo.kernel.errors import Problem, Refusal
+
+from .decoding import decode
+from .event import Accepted, Refused, RefusedBody, Submission
+from .intake import accept_each
+from .log import entry_insert, shard_of
+from .packing import submission_pack
+from .ports import Directory
+from .selectors.directory import directory_for
+
+# Classes of SQLSTATE that are the row's own fault: cardinality, data, integrity, and a limit of the program.
+_POISON = frozenset({"21", "22", "23", "54"})
+
+_logger = logging.getLogger(__name__)
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the store is away, busy or not as expected, so that the same may succeed later; else a row is to blame."""
+    if not isinstance(error, StoreError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state[:2] not in _POISON
+
+
+@dataclass(slots=True)
+class Read:
+    """A submission with the raw events of its body and the verdicts on them.
+
+    directory: what the verdicts were given by. is_repeated: the same submission stands before it in the batch.
+    received, day: its time of receipt as text, and the UTC day it counts for.
+    """
+
+    submission: Submission
+    raws: Sequence[object]
+    verdicts: Sequence[Accepted | Refused | RefusedBody]
+    directory: Directory
+    is_repeated: bool
+    received: str
+    day: date
+    is_set_aside: bool = False
+
+    def set_aside(self, error: Exception) -> None:
+        """Keep the whole submission for a person to look at (LogEntry.problem), so that others pass."""
+        if self.is_set_aside:
+            return
+        submission = self.submission
+        _logger.error(
+            "submission set aside, tenant=%s intake_id=%s",
+            submission.tenant_id,
+            submission.intake_id,
+            exc_info=error,
+        )
+        entry_insert(
+            shard_of(submission.tenant_id), submission_pack(submission), problem=str(error) or repr(error)
+        )
+        self.is_set_aside = True
+
+
+class Item(msgspec.Struct, gc=False):
+    """One event of a submission, and the verdict on it."""
+
+    read: Read
+    index: int
+    verdict: Accepted | Refused | RefusedBody
+
+    @property
+    def tenant_id(self) -> int:
+        return self.read.submission.tenant_id
+
+    @property
+    def intake_id(self) -> int:
+        return self.read.submission.intake_id_of(self.index)
+
+    def refused(self, refusal: Refusal) -> Item:
+        """The item as refused after all, with the raw event that it was made of."""
+        if isinstance(self.verdict, RefusedBody):
+            return self
+        key = self.verdict.event.idempotency_key if isinstance(self.verdict, Accepted) else None
+        return Item(self.read, self.index, Refused(refusal, key, self.read.raws[self.index], self.index))
+
+
+class Reading:
+    """Judges the submissions of one batch."""
+
+    def __init__(self) -> None:
+        self._directories: dict[int, Directory] = {}
+        self._seen: set[tuple[int, int]] = set()
+
+    def of(self, submission: Submission) -> Read:
+        """The submission with its verdicts; without any where our own code failed on it and it was set aside."""
+        intake = submission.tenant_id, submission.intake_id
+        read = Read(
+            submission=submission,
+            raws=(),
+            verdicts=(),
+            directory=self._directory(submission.tenant_id),
+            is_repeated=intake in self._seen,
+            received=submission.received_at.isoformat(),
+            day=submission.received_at.astimezone(UTC).date(),
+        )
+        self._seen.add(intake)
+        try:
+            if submission.refused_body is None:
+                read.raws = raws = decode(submission)
+                read.verdicts = accept_each(raws, submission, read.directory)
+            else:
+                read.verdicts = (submission.refused_body,)
+        except Problem as problem:
+            read.verdicts = (RefusedBody.of(problem, submission.body),)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            read.set_aside(error)
+        return read
+
+    def _directory(self, tenant_id: int) -> Directory:
+        if tenant_id not in self._directories:
+            self._directories[tenant_id] = directory_for(tenant_id)
+        return self._directories[tenant_id]
+
+
+def items_of(reads: Sequence[Read]) -> Iterator[Item]:
+    """Every event of the submissions, in order."""
+    for read in reads:
+        for index, verdict in enumerate(read.verdicts):
+            yield Item(read, index, verdict)

@@ -1,0 +1,341 @@
+"""The shapes of metering's requests and answers."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from aforo.http.serializers import ExactField, InstantField, StrictSerializer
+from aforo.kernel.errors import Problem
+
+from .calculator import SIZES
+from .meters import Operator
+from .models import DeadLetterStatus, MeterRow
+from .selectors.events import StoredEvent
+from .strict_json import check_shape, read_json
+
+VERDICT_STATUSES = ("accepted", "duplicate", "rejected")
+EVENT_STATUSES = ("stored", "refused")
+
+
+@extend_schema_field({"description": "Any JSON value."})
+class AnyField(serializers.Field):
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+@extend_schema_field(
+    {
+        "type": "string",
+        "description": "An instant, or a day in the customer's time zone.",
+        "example": "2026-03-01",
+    }
+)
+class InstantOrDayField(InstantField):
+    default_error_messages = {
+        "invalid": "Write a day such as 2026-03-01, or an instant such as 2026-03-01T00:00:00Z."
+    }
+
+    def to_internal_value(self, data: Any) -> date | datetime:
+        try:
+            day = date.fromisoformat(data)
+        except (TypeError, ValueError):
+            return super().to_internal_value(data)
+        if not 1900 <= day.year <= 2999:
+            self.fail("invalid")
+        return day
+
+
+class EventSerializer(serializers.Serializer):
+    """A usage event. Every field has aliases (docs/metering/events.md); unknown fields become properties."""
+
+    event = serializers.CharField(help_text="The metric, such as api.call; also `metric`, `metricKey` …")
+    customer_id = serializers.CharField(help_text="Your own identifier of the customer; also `customerId`.")
+    quantity = serializers.CharField(
+        required=False, help_text="A number or its text, exact; 1 if left out. Also `value`."
+    )
+    timestamp = serializers.DateTimeField(
+        required=False, help_text="RFC 3339 with a zone, or milliseconds since 1970; now if left out."
+    )
+    idempotency_key = serializers.CharField(
+        required=False,
+        help_text="Unique for ever; generated and returned if left out. Also `id`, `event_id` …",
+    )
+    source = serializers.CharField(required=False)
+    tenant_id = serializers.CharField(required=False, help_text="If sent, the key's own tenant.")
+    properties = serializers.DictField(required=False, help_text="Also `metadata`, `data`.")
+
+
+class MeterCallSerializer(serializers.Serializer):
+    """What was used, as an SDK's `meter` sends it. `tenantId` is your own tenant: the customer."""
+
+    tenantId = serializers.CharField(help_text="The customer; also `customerId`.")
+    metricKey = serializers.CharField()
+    quantity = serializers.CharField(required=False)
+    properties = serializers.DictField(required=False)
+
+
+class MeasurementSerializer(serializers.Serializer):
+    metricName = serializers.CharField()
+    quantity = serializers.CharField(required=False)
+    dimensionKey = serializers.CharField(required=False)
+
+
+class CompoundSerializer(serializers.Serializer):
+    """Several measurements of one request, each an event with the key `correlationId:metricName[:dimensionKey]`."""
+
+    correlationId = serializers.CharField()
+    customerId = serializers.CharField()
+    occurredAt = serializers.DateTimeField(required=False)
+    metadata = serializers.DictField(required=False)
+    measurements = MeasurementSerializer(many=True)
+
+
+class VerdictSerializer(serializers.Serializer):
+    index = serializers.IntegerField(help_text="The event's place in the body, from 0.")
+    idempotency_key = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(VERDICT_STATUSES)
+    late = serializers.BooleanField(required=False, help_text="Older than 24 hours on receipt.")
+    code = serializers.CharField(
+        required=False, help_text="Why it was rejected; docs/problems.md lists the codes."
+    )
+    detail = serializers.CharField(required=False)
+    facts = serializers.DictField(required=False, help_text="The numbers and fields behind the detail.")
+
+
+class ReceiptSerializer(serializers.Serializer):
+    accepted = serializers.IntegerField()
+    duplicates = serializers.IntegerField(help_text="Known already when the answer was given; counted once.")
+    rejected = serializers.IntegerField(help_text="Kept as dead letters.")
+    failed = serializers.IntegerField(help_text="The same as rejected.")
+    events = VerdictSerializer(many=True, help_text="A single event, and whatever was not plainly accepted.")
+
+
+class EventContextSerializer(serializers.Serializer):
+    subscription_id = serializers.UUIDField(allow_null=True)
+    plan_version_id = serializers.UUIDField(allow_null=True)
+    product = serializers.CharField()
+
+
+class StoredEventSerializer(serializers.Serializer):
+    idempotency_key = serializers.CharField()
+    customer_id = serializers.CharField()
+    metric = serializers.CharField()
+    quantity = ExactField()
+    timestamp = InstantField()
+    received_at = InstantField()
+    source = serializers.CharField()
+    is_late = serializers.BooleanField(help_text="Older than 24 hours on receipt.")
+    properties = serializers.SerializerMethodField()
+    context = EventContextSerializer(
+        source="*", help_text="What the customer had bought at the event's time."
+    )
+
+    @extend_schema_field({"type": "object", "additionalProperties": {}})
+    def get_properties(self, event: StoredEvent) -> Any:
+        return json_or_text(event.properties.encode())
+
+
+class EventRefusalSerializer(serializers.Serializer):
+    dead_letter_id = serializers.UUIDField(source="pk")
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    status = serializers.ChoiceField(DeadLetterStatus.choices)
+    received_at = InstantField()
+
+
+class StepSerializer(serializers.Serializer):
+    step = serializers.ChoiceField(["validate", "deduplicate", "enrich", "route", "aggregate"])
+    outcome = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class EventStateSerializer(serializers.Serializer):
+    """What became of a key. event: null unless stored. refusals: dead letters under the same key."""
+
+    idempotency_key = serializers.CharField()
+    status = serializers.ChoiceField(EVENT_STATUSES)
+    event = StoredEventSerializer(allow_null=True)
+    steps = StepSerializer(many=True)
+    refusals = EventRefusalSerializer(many=True)
+
+
+class EventsPageSerializer(serializers.Serializer):
+    data = StoredEventSerializer(many=True)
+    next = serializers.URLField(allow_null=True, help_text="The page after this one.")
+
+
+class SpanQuery(serializers.Serializer):
+    start = InstantField(required=False, help_text="From this instant on.")
+    end = InstantField(required=False, help_text="Before this instant.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "start" in attrs and "end" in attrs and attrs["start"] >= attrs["end"]:
+            raise serializers.ValidationError({"end": ["The end lies after the start."]})
+        return attrs
+
+
+class EventsQuery(SpanQuery):
+    customer_id = serializers.CharField(required=False)
+    metric = serializers.CharField(required=False)
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=200, default=50)
+    cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
+
+
+class FilterSerializer(StrictSerializer):
+    field = serializers.CharField(help_text="A property, or quantity.")
+    operator = serializers.ChoiceField([operator.value for operator in Operator])
+    value = AnyField(help_text="Text or a whole number; a list of them for IN and NOT_IN.")
+
+
+class MeterChangeSerializer(StrictSerializer):
+    name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    event_name = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=128,
+        help_text="The metric it listens to; empty: its own key.",
+    )
+    aggregation = serializers.ChoiceField(MeterRow.Aggregation.choices, required=False)
+    value_property = serializers.CharField(
+        required=False, max_length=128, help_text="quantity, or the property that carries the value."
+    )
+    filters = FilterSerializer(many=True, required=False, help_text="All of them must hold.")
+    group_by = serializers.ListField(
+        child=serializers.CharField(max_length=128),
+        required=False,
+        help_text="Up to 8 properties kept apart.",
+    )
+    unit = serializers.CharField(required=False, allow_blank=True, max_length=32)
+    allows_negative = serializers.BooleanField(required=False)
+
+
+class NewMeterSerializer(MeterChangeSerializer):
+    key = serializers.CharField(max_length=128)
+
+
+class MeterSerializer(NewMeterSerializer):
+    frozen_at = InstantField(
+        allow_null=True,
+        help_text="Since then aggregation and value_property cannot change: a price uses them.",
+    )
+    created_at = InstantField()
+
+
+class UsageQuery(serializers.Serializer):
+    customer_id = serializers.CharField()
+    metric = serializers.CharField(required=False, help_text="The meter's key.")
+    meter = serializers.CharField(required=False, help_text="The same as metric.")
+    start = InstantOrDayField(required=False, help_text="The first of the current month if left out.")
+    end = InstantOrDayField(required=False, help_text="Not included; now if left out.")
+    window = serializers.ChoiceField(SIZES, required=False)
+    group_by = serializers.CharField(required=False, help_text="Dimensions of the meter, comma-separated.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len({attrs[name] for name in ("metric", "meter") if name in attrs}) != 1:
+            raise serializers.ValidationError({"metric": ["Name one meter."]})
+        return attrs
+
+
+class UsageWindowSerializer(serializers.Serializer):
+    start = InstantField()
+    end = InstantField()
+    quantity = ExactField()
+
+
+class UsageGroupSerializer(serializers.Serializer):
+    by = serializers.DictField(child=serializers.CharField())
+    quantity = ExactField()
+    windows = UsageWindowSerializer(many=True, required=False)
+
+
+class UsageSerializer(serializers.Serializer):
+    customer_id = serializers.CharField()
+    metric = serializers.CharField()
+    aggregation = serializers.ChoiceField(MeterRow.Aggregation.choices)
+    unit = serializers.CharField()
+    timezone = serializers.CharField(help_text="The customer's; it cuts days and months.")
+    start = InstantField()
+    end = InstantField()
+    quantity = ExactField(help_text="Of the whole period; not there with group_by.")
+    windows = UsageWindowSerializer(many=True, required=False)
+    groups = UsageGroupSerializer(many=True, required=False)
+
+
+class ConservationQuery(serializers.Serializer):
+    start = serializers.DateField(required=False, help_text="First UTC day of receipt.")
+    end = serializers.DateField(required=False, help_text="Last UTC day of receipt.")
+
+
+class ConservationSerializer(serializers.Serializer):
+    received = serializers.IntegerField()
+    accepted = serializers.IntegerField()
+    duplicates = serializers.IntegerField()
+    dead_letters = serializers.IntegerField()
+    late = serializers.IntegerField(help_text="Accepted ones that were older than 24 hours on receipt.")
+    waiting = serializers.IntegerField(
+        help_text="Requests in the log that are no rows yet; their events are not counted as received yet."
+    )
+    is_conserved = serializers.BooleanField(help_text="received = accepted + duplicates + dead letters.")
+
+
+class DeadLetterSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(DeadLetterStatus.choices)
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    facts = serializers.DictField()
+    idempotency_key = serializers.CharField()
+    customer_id = serializers.CharField(source="customer", help_text="As sent; may be empty.")
+    metric = serializers.CharField(help_text="As sent; may be empty.")
+    source = serializers.CharField()
+    api_key_id = serializers.UUIDField(allow_null=True)
+    received_at = InstantField()
+    attempts = serializers.IntegerField()
+    result = serializers.DictField(help_text="Where the last replay ended.")
+    actor = serializers.CharField(help_text="Who changed it last.")
+    reason = serializers.CharField(help_text="Why it was discarded.")
+    changed_at = InstantField()
+    payload_length = serializers.IntegerField(help_text="Bytes as received.")
+    payload_sha256 = serializers.CharField()
+
+
+class DeadLetterWithPayloadSerializer(DeadLetterSerializer):
+    payload = serializers.SerializerMethodField(help_text="The event as received; text where it is no JSON.")
+
+    @extend_schema_field(OpenApiTypes.ANY)
+    def get_payload(self, letter: Any) -> Any:
+        return json_or_text(bytes(letter.payload))
+
+
+class DeadLettersQuery(SpanQuery):
+    status = serializers.ChoiceField(DeadLetterStatus.choices, required=False)
+    code = serializers.CharField(required=False)
+    customer_id = serializers.CharField(required=False)
+    metric = serializers.CharField(required=False)
+
+
+class ReplaySerializer(StrictSerializer):
+    payload = AnyField(required=False, help_text="The corrected event; the one received if left out.")
+
+
+class DiscardSerializer(StrictSerializer):
+    reason = serializers.CharField(max_length=1000)
+
+
+def json_or_text(content: bytes) -> Any:
+    """JSON as it stands, every digit kept; text where it is none."""
+    try:
+        check_shape(content)
+        read_json(content)
+    except Problem:
+        return content.decode(errors="replace")
+    return orjson.Fragment(content)

@@ -1,0 +1,94 @@
+"""What became of a key, step by step, for whoever has to prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aforo.kernel.periods import instant_text
+from aforo.tenancy.models import Tenant
+
+from ..aggregation import IS_BUCKETABLE
+from ..event import UsageEvent
+from ..meters import dimensions_of, feeds
+from ..models import DeadLetter
+from ..strict_json import read_json
+from .directory import directory_for
+from .events import StoredEvent
+
+# Which step gave a refusal; every other code is the first step's.
+_REFUSED_AT = {
+    "idempotency_conflict": "deduplicate",
+    "metric_unknown": "enrich",
+    "customer_unknown": "enrich",
+    "quantity_negative": "enrich",
+    "storage_refused": "aggregate",
+}
+
+
+class Step(NamedTuple):
+    """One of validate, deduplicate, enrich, route, aggregate: its outcome in a word, and a sentence."""
+
+    step: str
+    outcome: str
+    detail: str
+
+
+def refusals_for(tenant: Tenant, key: str) -> Sequence[DeadLetter]:
+    """Dead letters under an idempotency key, the latest first; at most 20."""
+    letters = DeadLetter.objects.of(tenant).filter(idempotency_key=key).defer("payload")
+    return letters.order_by("-received_at")[:20]
+
+
+def steps_of_refusal(letter: DeadLetter) -> list[Step]:
+    """The steps a refused event took, the last of which refused it."""
+    names = ("validate", "deduplicate", "enrich", "route", "aggregate")
+    last = names.index(_REFUSED_AT.get(letter.code, "validate"))
+    passed = [Step(name, "passed", "") for name in names[:last]]
+    return [*passed, Step(names[last], "refused", f"{letter.code}: {letter.detail}")]
+
+
+def steps_of(tenant: Tenant, stored: StoredEvent) -> list[Step]:
+    """The steps a stored event took. Meters are those that listen to it today."""
+    event = UsageEvent(
+        idempotency_key=stored.idempotency_key,
+        tenant_id=tenant.pk,
+        customer_id=stored.customer_id,
+        metric=stored.metric,
+        quantity=stored.quantity,
+        timestamp=stored.timestamp,
+        source=stored.source,
+        properties=read_json(stored.properties.encode()),
+        is_timestamp_given=True,
+        fingerprint=0,
+        identity=stored.identity.bytes,
+    )
+    fed = [meter for meter in directory_for(tenant.pk).meters_for(stored.metric) if feeds(meter, event)]
+    bought = f"{stored.product}, plan version {stored.plan_version_id}, subscription {stored.subscription_id}"
+    hour = instant_text(stored.timestamp.replace(minute=0, second=0, microsecond=0))
+    counted = []
+    for meter in fed:
+        by = ", ".join(f"{name} {text or 'not given'}" for name, text in dimensions_of(meter, event))
+        where = f"the hour {hour}" if meter.aggregation in IS_BUCKETABLE else "its period, from the events"
+        counted.append(f"{meter.key} ({meter.aggregation}) in {where}" + (f", by {by}" if by else ""))
+    return [
+        Step(
+            "validate",
+            "late" if stored.is_late else "passed",
+            f"Received at {instant_text(stored.received_at)}; it happened at {instant_text(stored.timestamp)}.",
+        ),
+        Step("deduplicate", "first", "The first event under its key; it stands for ever."),
+        Step(
+            "enrich",
+            "found" if stored.subscription_id else "no subscription",
+            f"{stored.customer_id}: {bought}."
+            if stored.subscription_id
+            else f"{stored.customer_id} had bought nothing it belongs to.",
+        ),
+        Step(
+            "route",
+            "routed" if fed else "filtered out",
+            ", ".join(meter.key for meter in fed) or f"No meter of {stored.metric} takes it by its filters.",
+        ),
+        Step("aggregate", "counted" if fed else "not counted", "; ".join(counted)),
+    ]

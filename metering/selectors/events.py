@@ -1,0 +1,144 @@
+"""Stored events: what their keys are known for, one by its key, and many by customer, metric and time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from aforo.kernel.errors import Problem
+from aforo.tenancy.models import Tenant
+
+from ..intake.identity import Identity, identity_of
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as stored, with what it was enriched with.
+
+    customer_id: the customer's external id. properties: JSON text, its numbers exact.
+    """
+
+    idempotency_key: str
+    customer_id: str
+    metric: str
+    quantity: Decimal
+    timestamp: datetime
+    received_at: datetime
+    source: str
+    is_late: bool
+    properties: str
+    subscription_id: UUID | None
+    plan_version_id: UUID | None
+    product: str
+    identity: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class EventPlace:
+    """Where a page of events ended: the last event's timestamp and identity."""
+
+    timestamp: datetime
+    identity: UUID
+
+
+_COLUMNS = """
+    e.key, customer.external_id, context.metric, e.quantity, e.occurred_at, e.received_at, context.source, e.is_late,
+    e.properties::text, context.subscription_id, context.plan_version_id, context.product, e.identity
+"""
+
+
+def identities_for(tenant: Tenant, identities: Sequence[bytes]) -> dict[bytes, Identity]:
+    """What the store remembers under these identities, in one query; those it does not know are left out."""
+    if not identities:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT identity, fingerprint, CASE WHEN is_timestamp_given THEN occurred_at END, intake_id
+            FROM metering_identity WHERE tenant_id = %s AND identity = ANY(%s)
+            """,
+            [tenant.pk, [UUID(bytes=identity) for identity in identities]],
+        )
+        return {row[0].bytes: Identity(*row[1:]) for row in cursor}
+
+
+def event_for(tenant: Tenant, key: str) -> StoredEvent:
+    """The event stored under an idempotency key. Raises Problem not_found."""
+    found = _rows(
+        f"""
+        SELECT {_COLUMNS}
+        FROM metering_identity i
+        JOIN metering_event e USING (tenant_id, context_id, identity, occurred_at)
+        JOIN metering_usagecontext context ON context.id = e.context_id
+        JOIN tenancy_customer customer ON customer.id = context.customer_id
+        WHERE i.tenant_id = %s AND i.identity = %s
+        """,
+        [tenant.pk, UUID(bytes=identity_of(key))],
+    )
+    if not found:
+        raise Problem(
+            "not_found",
+            f"No event {key!r} is stored. One that was answered 202 a moment ago may still wait in the log.",
+        )
+    return found[0]
+
+
+def events_for(
+    tenant: Tenant,
+    *,
+    limit: int,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    customer_id: str | None = None,
+    metric: str | None = None,
+    after: EventPlace | None = None,
+) -> list[StoredEvent]:
+    """Stored events, the latest first, at most *limit* of them.
+
+    after: where the page before ended. Of each context (customer, metric, plan …) the index gives the latest few, so
+    that the answer's time depends on how many contexts there are and not on how many events.
+    """
+    contexts, events, values = ["context.tenant_id = %s"], ["e.context_id = context.id"], [tenant.pk]
+    if customer_id is not None:
+        contexts.append("customer.external_id = %s")
+        values.append(customer_id)
+    if metric is not None:
+        contexts.append("context.metric = %s")
+        values.append(metric)
+    inside: list[Any] = []
+    if start is not None:
+        events.append("e.occurred_at >= %s")
+        inside.append(start)
+    if end is not None:
+        events.append("e.occurred_at < %s")
+        inside.append(end)
+    if after is not None:
+        # The first half alone lets the planner leave out later months.
+        events.append("e.occurred_at <= %s AND (e.occurred_at, e.identity) < (%s, %s)")
+        inside += [after.timestamp, after.timestamp, after.identity]
+    return _rows(
+        f"""
+        SELECT {_COLUMNS}
+        FROM metering_usagecontext context
+        JOIN tenancy_customer customer ON customer.id = context.customer_id
+        CROSS JOIN LATERAL (
+            SELECT * FROM metering_event e WHERE {" AND ".join(events)}
+            ORDER BY e.occurred_at DESC, e.identity DESC LIMIT %s
+        ) e
+        WHERE {" AND ".join(contexts)}
+        ORDER BY e.occurred_at DESC, e.identity DESC LIMIT %s
+        """,
+        [*inside, limit, *values, limit],
+    )
+
+
+def _rows(query: str, values: Sequence[Any]) -> list[StoredEvent]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return [StoredEvent(*row) for row in cursor]

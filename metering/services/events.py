@@ -1,0 +1,167 @@
+"""Events come in: read, judged for the answer, and kept in the durable log before anybody is told so.
+
+The judgement here is for the sender alone. The writer judges again when it makes rows, files the dead letters and
+counts, so that whatever is counted is counted in one place; therefore refused events go into the log too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from django.db import OperationalError
+
+from aforo.http.bodies import Body
+from aforo.kernel.clock import now
+from aforo.kernel.errors import Problem, Refusal
+from aforo.kernel.identifiers import random_bits_63
+from aforo.tenancy.models import Tenant
+
+from ..decoding import BODY_BYTES_MAX, decode, decompress, too_large
+from ..event import REFUSED_BODY_BYTES_MAX, Accepted, Door, Refused, RefusedBody, Submission
+from ..intake import accept_each
+from ..intake.draft import GATEWAY_SOURCES
+from ..intake.identity import Identity, conflict, generated_key, judge
+from ..log import Durability, append
+from ..selectors.directory import directory_for
+from ..selectors.events import identities_for
+
+logger = logging.getLogger(__name__)
+
+Status = Literal["accepted", "duplicate", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What a request says beside its body; see Submission for each.
+
+    content_encoding: the header's text, None where not sent. ce_headers: headers whose name starts with ce-.
+    """
+
+    door: Door = "events"
+    is_strict: bool = False
+    content_type: str | None = None
+    content_encoding: str | None = None
+    source: str | None = None
+    idempotency_key: str | None = None
+    tenant_header: str | None = None
+    ce_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to one event. is_told: in an answer that leaves out what is plainly accepted, this is not."""
+
+    index: int
+    idempotency_key: str | None
+    status: Status
+    is_late: bool = False
+    is_told: bool = True
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a request's events were found to be, and where they lie. is_single: one event and no batch."""
+
+    verdicts: tuple[Verdict, ...]
+    durability: Durability
+    is_single: bool
+
+    def count(self, status: Status) -> int:
+        return Counter(verdict.status for verdict in self.verdicts)[status]
+
+
+def events_ingest(*, tenant: Tenant, api_key_id: UUID | None, body: Body, envelope: Envelope) -> Receipt:
+    """Keep a request's events in the log and say what each of them is.
+
+    body: as received, compressed where the envelope says so.
+    Raises Problem for a body that cannot be read (which is kept too, as one dead letter to come) and
+    storage_unavailable where nothing durable can be reached.
+    """
+    received = Submission(
+        tenant_id=tenant.pk,
+        tenant_slug=tenant.slug,
+        api_key_id=None if api_key_id is None else str(api_key_id),
+        received_at=now(),
+        intake_id=random_bits_63(),
+        body=body.content,
+        source=envelope.source,
+        idempotency_header=envelope.idempotency_key,
+        is_strict=envelope.is_strict or envelope.source in GATEWAY_SOURCES,
+        door=envelope.door,
+        content_type=envelope.content_type,
+        attributes=tuple(sorted(envelope.ce_headers.items())),
+        tenant_header=envelope.tenant_header,
+    )
+    try:
+        if not body.is_whole:
+            raise too_large(BODY_BYTES_MAX)
+        plain = decompress(body.content, envelope.content_encoding)
+    except Problem as problem:
+        append(_refused(received, body, problem))
+        raise
+    submission = msgspec.structs.replace(received, body=plain)
+    try:
+        raws = decode(submission)
+        judged = accept_each(raws, submission, directory_for(tenant.pk))
+    except Problem as problem:
+        append(submission.refused(problem))
+        raise
+    durability = append(submission)
+    return Receipt(_verdicts(tenant, submission, judged), durability, raws.is_single)
+
+
+def _refused(received: Submission, body: Body, problem: Problem) -> Submission:
+    """The submission of a body that was not even decompressed: its first 64 KiB, and what all of it was."""
+    return msgspec.structs.replace(
+        received,
+        body=body.content[:REFUSED_BODY_BYTES_MAX],
+        refused_body=RefusedBody(problem.code, problem.detail, problem.facts, body.length, body.sha256),
+    )
+
+
+def _verdicts(
+    tenant: Tenant, submission: Submission, judged: Sequence[Accepted | Refused]
+) -> tuple[Verdict, ...]:
+    """Each event's verdict, in order; what the store or the same request had before is a duplicate or a conflict."""
+    known = _known(tenant, [one.event.identity for one in judged if isinstance(one, Accepted)])
+    verdicts = []
+    for index, one in enumerate(judged):
+        if isinstance(one, Refused):
+            verdicts.append(Verdict(index, one.idempotency_key, "rejected", refusal=one.refusal))
+            continue
+        event = one.event
+        intake_id = submission.intake_id_of(index)
+        judgement = judge(known.get(event.identity), event, intake_id)
+        if judgement == "new":
+            known[event.identity] = Identity(event.fingerprint, event.client_time, intake_id)
+            is_generated = event.idempotency_key == generated_key(intake_id)
+            verdicts.append(
+                Verdict(
+                    index,
+                    event.idempotency_key,
+                    "accepted",
+                    is_late=one.is_late,
+                    is_told=one.is_late or is_generated,
+                )
+            )
+        elif judgement == "conflict":
+            verdicts.append(Verdict(index, event.idempotency_key, "rejected", refusal=conflict(event)))
+        else:
+            verdicts.append(Verdict(index, event.idempotency_key, "duplicate"))
+    return tuple(verdicts)
+
+
+def _known(tenant: Tenant, identities: list[bytes]) -> dict[bytes, Identity]:
+    try:
+        return identities_for(tenant, identities)
+    except OperationalError as error:
+        # A duplicate is then answered as accepted, and the writer finds out; the events are safe in the log.
+        logger.warning("The store could not be asked for duplicates: %s", error)
+        return {}

@@ -1,0 +1,68 @@
+"""Meters over HTTP."""
+
+from metering.models import MeterRow
+from tests.workspaces import meter
+
+from .conftest import Api
+
+TOKENS = {
+    "key": "llm.input_tokens",
+    "event_name": "llm.completion",
+    "aggregation": "SUM",
+    "value_property": "input_tokens",
+    "filters": [{"field": "status", "operator": "LESS_THAN", "value": 500}],
+    "group_by": ["model"],
+    "unit": "token",
+}
+
+
+def test_a_meter_is_made_read_listed_and_changed(api, acme):
+    made = api.post("/v1/meters", TOKENS)
+    assert made.status_code == 201
+    assert made.json() | TOKENS == made.json()
+
+    assert api.get("/v1/meters/llm.input_tokens").json() == made.json()
+    assert [row["key"] for row in api.get("/v1/meters").json()["data"]] == ["api.call", "llm.input_tokens"]
+
+    changed = api.patch("/v1/meters/llm.input_tokens", {"group_by": ["model", "region"]})
+    assert changed.status_code == 200
+    assert changed.json() == {**made.json(), "group_by": ["model", "region"]}
+
+
+def test_a_key_with_a_slash_has_an_address(api, acme):
+    api.post("/v1/meters", {"key": "GET /v1/search", "aggregation": "COUNT"})
+
+    assert api.get("/v1/meters/GET%20/v1/search").json()["key"] == "GET /v1/search"
+
+
+def test_wrong_terms_are_a_problem_each(api, acme):
+    for terms, status, code in [
+        ({"key": "api.call"}, 409, "already_exists"),
+        ({"key": "new", "aggregation": "MEDIAN"}, 422, "input_invalid"),
+        ({"key": "new", "agregation": "SUM"}, 422, "input_invalid"),
+        (
+            {"key": "new", "filters": [{"field": "a", "operator": "EQUALS", "value": 0.5}]},
+            422,
+            "input_invalid",
+        ),
+        ({"key": "new", "filters": [{"field": "a", "operator": "EQUALS"}]}, 422, "input_invalid"),
+        ({"key": "new", "group_by": [str(number) for number in range(9)]}, 422, "input_invalid"),
+        ({"key": "new", "filters": {"field": "a"}}, 422, "input_invalid"),
+        ([], 422, "input_invalid"),
+        ("x", 422, "input_invalid"),
+        (b"{", 400, "body_unreadable"),
+        (b'{"key": "a\\u0000"}', 400, "body_unreadable"),
+    ]:
+        answer = api.post("/v1/meters", terms)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), terms
+        assert answer["Content-Type"] == "application/problem+json"
+    assert MeterRow.objects.count() == 1
+
+
+def test_another_tenants_meter_is_404(api, acme, other):
+    meter(other.tenant, "theirs")
+
+    assert api.get("/v1/meters/theirs").status_code == 404
+    assert api.patch("/v1/meters/theirs", {"unit": "x"}).status_code == 404
+    assert "theirs" not in [row["key"] for row in api.get("/v1/meters").json()["data"]]
+    assert Api(other.key).get("/v1/meters/theirs").status_code == 200
