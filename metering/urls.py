@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from .api.dead_letters import DeadLetterDiscardView, DeadLetterReplayView, DeadLettersView, DeadLetterView
 from .api.events import AliasView, CompoundView, EventsBatchView, EventsView, EventView, MeterCallView
 from .api.meters import MetersView, MeterView
 from .api.usage import ConservationView, UsageView
@@ -20,4 +21,10 @@ urlpatterns = [
     path("meters/<path:key>", MeterView.as_view(), name="meter"),
     path("usage", UsageView.as_view(), name="usage"),
     path("usage/conservation", ConservationView.as_view(), name="conservation"),
+    path("dead-letters", DeadLettersView.as_view(), name="dead-letters"),
+    path("dead-letters/<uuid:letter_id>", DeadLetterView.as_view(), name="dead-letter"),
+    path("dead-letters/<uuid:letter_id>/replay", DeadLetterReplayView.as_view(), name="dead-letter-replay"),
+    path(
+        "dead-letters/<uuid:letter_id>/discard", DeadLetterDiscardView.as_view(), name="dead-letter-discard"
+    ),
 ]

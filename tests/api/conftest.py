@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from metering.writer import Writer
 from tests.workspaces import Workspace, workspace
 
 
@@ -55,17 +56,9 @@ def api(acme: Workspace, redis_empty: None) -> Api:
 
 @pytest.fixture
 def stored(redis_empty: None) -> Callable[[], None]:
-    """Read the log to its end, as the writer does."""
-    from django.conf import settings
-
-    from metering.batch import store
-    from metering.log import FIELD, redis_of, stream_of
-    from metering.packing import submission_unpack
+    """Let the writer read the log to its end."""
 
     def read() -> None:
-        client = redis_of(settings.LOG_REDIS_URL, 1)
-        for id_, fields in client.xrange(stream_of(0)):
-            store([submission_unpack(fields[FIELD])])
-            client.xdel(stream_of(0), id_)
+        Writer(0).drain()
 
     return read
