@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 
 from .pipeline import STAGES, name_of
+from .pipeline.invariants import INVARIANTS
 from .pricing import MODELS
 
 
@@ -17,11 +18,17 @@ def stages() -> Iterable[tuple[str, ...]]:
         yield str(number), f"`{name_of(stage)}`", does, _names(stage.READS), _names(stage.WRITES)
 
 
+def invariants() -> Iterable[tuple[str, ...]]:
+    yield ("after every stage",)
+    for sentence in INVARIANTS:
+        yield (sentence,)
+
+
 def models() -> Iterable[tuple[str, ...]]:
     yield "model", "prices", "needs", "also knows", "example"
     for name, model in MODELS.items():
         does = " ".join((inspect.getdoc(model) or "").split()).partition(": ")[2]
-        example = " ".join((inspect.getdoc(model.price) or "").split())
+        example = " ".join((inspect.getdoc(model.price) or "").split("\n\n")[-1].split())
         yield f"`{name}`", does, _names(model.NEEDS), _names(model.ALLOWS), example
 
 
@@ -30,5 +37,5 @@ def _names(names: frozenset[str]) -> str:
 
 
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
-    table.__name__: table for table in (stages, models)
+    table.__name__: table for table in (stages, invariants, models)
 }

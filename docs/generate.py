@@ -13,7 +13,9 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import billing.reference
 import metering.reference
+import sandbox.reference
 from aforo.kernel.errors import PROBLEMS
 
 FOLDER = Path(__file__).parent
@@ -28,7 +30,12 @@ def problems() -> Iterable[tuple[str, ...]]:
         yield f"`{problem.code}`", str(problem.status), problem.title, problem.remedy
 
 
-TABLES: dict[str, Table] = {"problems": problems, **metering.reference.TABLES}
+TABLES: dict[str, Table] = {
+    "problems": problems,
+    **metering.reference.TABLES,
+    **billing.reference.TABLES,
+    **sandbox.reference.TABLES,
+}
 
 
 def pages() -> list[Path]:
