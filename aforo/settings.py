@@ -45,6 +45,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "aforo.http.middleware.RequestId",
     "aforo.http.middleware.RateLimitHeaders",
+    "aforo.http.middleware.AddressWithoutNul",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

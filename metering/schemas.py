@@ -282,7 +282,8 @@ class ConservationSerializer(serializers.Serializer):
     dead_letters = serializers.IntegerField()
     late = serializers.IntegerField(help_text="Accepted ones that were older than 24 hours on receipt.")
     waiting = serializers.IntegerField(
-        help_text="Requests in the log that are no rows yet; their events are not counted as received yet."
+        allow_null=True,
+        help_text="Events in the log that are not received here yet; null where the log does not say.",
     )
     is_conserved = serializers.BooleanField(help_text="received = accepted + duplicates + dead letters.")
 

@@ -1,4 +1,4 @@
-"""Headers of every answer: the request's name, so that a report can be found in the logs, and what is left to ask."""
+"""What is done for every request: a name for it, so that a report can be found in the logs, and what is left to ask."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
+from aforo.kernel.errors import Problem
 from aforo.kernel.identifiers import random_text
+
+from .problems import problem_response
 
 HEADER = "X-Request-Id"
 
@@ -35,3 +38,15 @@ class RateLimitHeaders:
             for name, value in allowance.headers().items():
                 response[name] = value
         return response
+
+
+class AddressWithoutNul:
+    """An address with NUL names nothing: no store keeps such a text, or can look for it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path_info:
+            return problem_response(Problem("not_found", "There is nothing at this address."))
+        return self.get_response(request)
