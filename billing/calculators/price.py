@@ -10,7 +10,7 @@ from aforo.kernel.currencies import minor_units
 from aforo.kernel.decimals import EXACT, plain, rounded, total
 from aforo.kernel.errors import Problem
 from aforo.kernel.money import round_minor
-from metering.meters import Conversion
+from metering.fields import conversion
 
 from .. import pricing
 from ..pipeline.stages.allowance import drawn
@@ -42,7 +42,6 @@ DECIMAL_TERMS = (
 )
 OTHER_TERMS = ("tiers", "minimum_without_transactions", "free_transactions", "rate_basis")
 ROUNDING_MODES = ("half_up", "half_even")
-PLACES_MAX = 28
 
 
 def price(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,8 +128,12 @@ def _billable(row: Mapping[str, Any], terms: Terms, billed_quantity: Decimal) ->
         raise Problem("fields_missing", "the request lacks quantity.", missing=["quantity"])
     quantity = _decimal_or_zero(row, "quantity", "")
     metered = EXACT.add(billed_quantity, quantity)
-    conversion = _conversion(row.get("conversion"))
-    _, units = drawn(metered if conversion is None else conversion.of(metered), (terms.included,))
+    converted = conversion(row.get("conversion"))
+    if converted is not None:
+        metered = converted.of(metered)
+        if metered < ZERO:
+            raise fields.invalid("conversion.factor", "turns the quantity below zero")
+    _, units = drawn(metered, (terms.included,))
     if terms.model == "PERCENTAGE" and units:
         return Billable(units=units, transaction_count=1, transactions=(units,))
     return Billable(units=units)
@@ -142,25 +145,6 @@ def _already_billed(value: Any) -> tuple[Decimal, Decimal]:
     row = fields.object_of(value, "already_billed", known={"quantity", "amount"}, required=set())
     return _decimal_or_zero(row, "quantity", "already_billed"), _decimal_or_zero(
         row, "amount", "already_billed"
-    )
-
-
-def _conversion(value: Any) -> Conversion | None:
-    if value is None:
-        return None
-    names = {"operation", "factor", "rounding", "places"}
-    row = fields.object_of(value, "conversion", known=names, required={"operation", "factor"})
-    factor = fields.decimal(row["factor"], "conversion.factor")
-    if factor <= ZERO:
-        raise fields.invalid("conversion.factor", "must be above zero")
-    rounding = row.get("rounding")
-    return Conversion(
-        operation=fields.choice(row["operation"], "conversion.operation", ("multiply", "divide")),
-        factor=factor,
-        rounding=None
-        if rounding is None
-        else fields.choice(rounding, "conversion.rounding", ("up", "down", "half_up")),
-        places=fields.whole(row.get("places") or 0, "conversion.places", least=-PLACES_MAX, most=PLACES_MAX),
     )
 
 

@@ -37,7 +37,7 @@ from metering.aggregation import Aggregation, Sample, fold_all
 from tests.billing.pipeline.builders import MARCH, at, state
 
 # A whole invoice takes some milliseconds to make up and to run.
-whole_invoices = settings(max_examples=50, deadline=None)
+whole_invoices = settings(max_examples=100, deadline=None)
 
 
 def decimals(most: int, places: int = 4, least: int = 0) -> st.SearchStrategy[Decimal]:

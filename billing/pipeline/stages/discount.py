@@ -43,12 +43,13 @@ def run(state: BillingState) -> BillingState:
         )
         amount = round_minor(max(ZERO, min(wanted, base)), state.currency, state.rounding)
         weights = [max(ZERO, each) if inside else ZERO for each, inside in zip(remaining, scope, strict=True)]
-        shares = allocate(-amount, weights, state.currency)
+        # EXACT.minus, because a sign alone would round to the thread's 28 digits.
+        taken = EXACT.minus(amount)
+        shares = allocate(taken, weights, state.currency)
         lines = tuple(
             replace(line, discount=EXACT.add(line.discount, part))
             for line, part in zip(lines, shares, strict=True)
         )
-        taken = EXACT.minus(amount)
         discounts.append(
             DiscountLine(kind=offer.kind, code=offer.code, description=offer.description, amount=taken)
         )
