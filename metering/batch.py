@@ -7,9 +7,11 @@ on a duplicate's receipt. What is found there already was read before, and chang
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -108,7 +110,7 @@ def _refused(item: Item, is_replay: bool, error: Exception) -> Outcome:
         return Outcome("refused", refusal)
 
 
-class _New(NamedTuple):
+class _New(msgspec.Struct, gc=False):
     """The first event of the batch under its key; perhaps not the first ever.
 
     place: among the items. customer_id: the customer's row.
@@ -117,7 +119,6 @@ class _New(NamedTuple):
     place: int
     item: Item
     event: UsageEvent
-    is_late: bool
     customer_id: int
     context: ContextKey
 
@@ -193,6 +194,7 @@ class _Write:
         self._outcomes = [COPY] * len(items)
         self._letters: list[DeadLetter] = []
         self._duplicates: list[tuple[int, int]] = []
+        self._late: Counter[tuple[int, date]] = Counter()
         # The letters that are replayed, as (tenant, intake id).
         self._replayed: set[tuple[int, int]] = set()
 
@@ -254,14 +256,18 @@ class _Write:
         if not places:
             return {}
         bought = customer_directory()
-        news = [_new(place, self._items[place], bought) for place in places]
-        contexts = context_ids({new.context for new in news})
-        copy_in(cursor, "metering_staging", [_line(new, contexts[new.context]) for new in news])
+        keys: dict[tuple[object, ...], ContextKey] = {}
+        news = [_new(place, self._items[place], bought, keys) for place in places]
+        ids = context_ids(set(keys.values()))
+        context_id_of = {id(key): ids[key] for key in keys.values()}
+        copy_in(cursor, "metering_staging", [_line(new, context_id_of[id(new.context)]) for new in news])
         cursor.execute(_INSERT)
         old = {place for (place,) in cursor.fetchall()}
         fresh = [new for new in news if new.place not in old]
         for new in fresh:
             self._outcomes[new.place] = ACCEPTED
+            if new.item.verdict.is_late:
+                self._late[new.item.tenant_id, new.item.read.day] += 1
         buckets_merge(
             cursor,
             buckets_of(
@@ -318,43 +324,54 @@ class _Write:
         self._letters.append(make(item.verdict, item.read.submission))
 
     def _count(self, cursor: CursorWrapper) -> None:
-        tally: dict[tuple[int, date], Counter[str]] = {}
-        for item, outcome in zip(self._items, self._outcomes, strict=True):
-            counts = tally.setdefault((item.tenant_id, item.read.day), Counter())
-            if outcome is COPY:
-                counts["copies"] += 1
-                continue
-            if self._replayed and (item.tenant_id, item.intake_id) in self._replayed:
+        tally: dict[tuple[int, date], Counter[str]] = defaultdict(Counter)
+        place = 0
+        for read, group in groupby(self._items, key=attrgetter("read")):
+            first, *others = group
+            end = place + 1 + len(others)
+            verdicts = Counter(map(itemgetter(0), self._outcomes[place:end]))
+            counts = tally[first.tenant_id, read.day]
+            counts["copies"] += verdicts["copy"]
+            counts["received"] += end - place - verdicts["copy"]
+            counts["accepted"] += verdicts["accepted"]
+            counts["duplicates"] += verdicts["duplicate"]
+            counts["dead_letters"] += verdicts["refused"] + verdicts["conflict"]
+            if (first.tenant_id, first.intake_id) in self._replayed and self._outcomes[place] is not COPY:
+                # Received long ago, and a dead letter since.
+                counts["received"] -= 1
                 counts["dead_letters"] -= 1
-            else:
-                counts["received"] += 1
-            if outcome is ACCEPTED:
-                counts["accepted"] += 1
-                counts["late"] += item.verdict.is_late
-            else:
-                counts["duplicates" if outcome is DUPLICATE else "dead_letters"] += 1
+            place = end
+        for day, count in self._late.items():
+            tally[day]["late"] = count
         rows = [(*key, *(counts[name] for name in _TALLY_NAMES)) for key, counts in tally.items()]
         cursor.execute(_TALLY, _columns(rows))
 
 
-def _new(place: int, item: Item, bought: CustomerDirectory) -> _New:
+def _new(
+    place: int, item: Item, bought: CustomerDirectory, keys: dict[tuple[object, ...], ContextKey]
+) -> _New:
+    """keys: the context keys of the batch, so that one is made for all events that share it."""
     event = item.verdict.event
     customer_id = item.read.directory.customer(event.customer_id).id
     context = bought.context_at(
         tenant_id=event.tenant_id, customer_id=customer_id, metric=event.metric, at=event.timestamp
     )
-    key = ContextKey(event.tenant_id, customer_id, event.metric, event.source, context)
-    return _New(place, item, event, item.verdict.is_late, customer_id, key)
+    # By id, because to hash a context costs more than all else here; the key keeps it, and with it the id.
+    shared = event.tenant_id, customer_id, event.metric, event.source, id(context)
+    key = keys.get(shared)
+    if key is None:
+        key = keys[shared] = ContextKey(*shared[:4], context)
+    return _New(place, item, event, customer_id, key)
 
 
 def _line(new: _New, context_id: int) -> str:
     """A row of metering_staging as COPY reads it."""
-    event = new.event
+    event, item = new.event, new.item
     properties = _json.encode(event.properties).decode() if event.properties else "{}"
     return (
-        f"{new.place}\t{event.tenant_id}\t{event.identity.hex()}\t{event.fingerprint}\t{new.item.intake_id}\t"
-        f"{event.is_timestamp_given}\t{context_id}\t{event.timestamp.isoformat()}\t{new.item.read.received}\t"
-        f"{new.is_late}\t{event.quantity}\t{escaped(event.idempotency_key)}\t{escaped(properties)}"
+        f"{new.place}\t{event.tenant_id}\t{event.identity.hex()}\t{event.fingerprint}\t{item.intake_id}\t"
+        f"{event.is_timestamp_given}\t{context_id}\t{event.timestamp.isoformat()}\t{item.read.received}\t"
+        f"{item.verdict.is_late}\t{event.quantity}\t{escaped(event.idempotency_key)}\t{escaped(properties)}"
     )
 
 

@@ -32,20 +32,19 @@ def buckets_of(events: Iterable[tuple[UsageEvent, int, tuple[Meter, ...]]]) -> d
 
     Three calls of 2, 3 and 5 tokens at 11:02, 11:59 and 12:00: 11:00 gets count 2 and sum 5, 12:00 count 1 and sum 5.
     """
-    samples: dict[Place, list[Sample]] = {}
+    samples: dict[tuple[int, int, int, datetime, str], list[Sample]] = {}
     for event, customer_id, meters in events:
         hour = event.timestamp.replace(minute=0, second=0, microsecond=0)
         for meter in meters:
             if meter.filters and not feeds(meter, event):
                 continue
             dimensions = dimensions_text(dimensions_of(meter, event)) if meter.group_by else "{}"
-            place = Place(event.tenant_id, customer_id, meter.id, hour, dimensions)
+            place = event.tenant_id, customer_id, meter.id, hour, dimensions
             found = samples.get(place)
             if found is None:
-                samples[place] = [sample_of(meter, event)]
-            else:
-                found.append(sample_of(meter, event))
-    return {place: fold_all(found) for place, found in samples.items()}
+                found = samples[place] = []
+            found.append(sample_of(meter, event))
+    return {Place(*place): fold_all(found) for place, found in samples.items()}
 
 
 @lru_cache(maxsize=10_000)

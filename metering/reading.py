@@ -34,7 +34,7 @@ def is_outage(error: Exception) -> bool:
     return state is None or state[:2] not in _POISON
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Read:
     """A submission with the raw events of its body and the verdicts on them.
 
@@ -72,23 +72,18 @@ class Item(msgspec.Struct, gc=False):
     """One event of a submission, and the verdict on it."""
 
     read: Read
+    tenant_id: int
+    intake_id: int
     index: int
     verdict: Accepted | Refused | RefusedBody
-
-    @property
-    def tenant_id(self) -> int:
-        return self.read.submission.tenant_id
-
-    @property
-    def intake_id(self) -> int:
-        return self.read.submission.intake_id_of(self.index)
 
     def refused(self, refusal: Refusal) -> Item:
         """The item as refused after all, with the raw event that it was made of."""
         if isinstance(self.verdict, RefusedBody):
             return self
         key = self.verdict.event.idempotency_key if isinstance(self.verdict, Accepted) else None
-        return Item(self.read, self.index, Refused(refusal, key, self.read.raws[self.index], self.index))
+        refused = Refused(refusal, key, self.read.raws[self.index], self.index)
+        return msgspec.structs.replace(self, verdict=refused)
 
 
 class Reading:
@@ -134,5 +129,6 @@ class Reading:
 def items_of(reads: Sequence[Read]) -> Iterator[Item]:
     """Every event of the submissions, in order."""
     for read in reads:
+        submission = read.submission
         for index, verdict in enumerate(read.verdicts):
-            yield Item(read, index, verdict)
+            yield Item(read, submission.tenant_id, submission.intake_id_of(index), index, verdict)
