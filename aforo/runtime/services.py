@@ -23,6 +23,12 @@ from aforo.runtime.valkey import EmbeddedValkey, Role
 HOME_DEFAULT = ".aforo"
 # The order of starting; stopping goes backwards.
 VARIABLES = {"postgres": "DATABASE_URL", "log": "LOG_REDIS_URL", "cache": "REDIS_URL"}
+# Port 1 of this machine, where no server listens.
+NOBODY = {
+    "DATABASE_URL": "postgresql://127.0.0.1:1/none",
+    "LOG_REDIS_URL": "redis://127.0.0.1:1/0",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+}
 PORT_TRIES = 5
 LOCK_SECONDS = 0.3
 
@@ -222,3 +228,15 @@ def environment_default() -> None:
         return
     for name, value in {"SECRET_KEY": endpoints["secret_key"], **endpoints["environment"]}.items():
         os.environ.setdefault(name, value)
+
+
+def environment_of_command() -> None:
+    """What manage.py needs to start at all: the running servers, or addresses at which nobody answers.
+
+    So calculators and --help run without servers, and any other command says that they are missing.
+    """
+    environment_default()
+    if "DATABASE_URL" not in os.environ:
+        os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
+        for name, url in NOBODY.items():
+            os.environ.setdefault(name, url)

@@ -6,7 +6,9 @@ import json
 import os
 from typing import Any, ClassVar
 
+import redis
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from aforo.kernel.errors import Problem
 
@@ -42,6 +44,12 @@ class TenantCommand(BaseCommand):
             self.work(tenant, **options)
         except Problem as problem:
             raise CommandError(sentence(problem)) from None
+        except (OperationalError, redis.ConnectionError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise CommandError(
+                f"A server does not answer ({reason}). Start them with `make run`, or set DATABASE_URL, "
+                "REDIS_URL and LOG_REDIS_URL."
+            ) from None
 
     def work(self, tenant: Tenant, **options: Any) -> None:
         """What the command does. May raise Problem."""
