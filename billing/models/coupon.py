@@ -45,13 +45,22 @@ class Coupon(TenantRow):
             models.UniqueConstraint(fields=["tenant", "code"], name="coupon_code"),
             models.CheckConstraint(
                 name="coupon_value_by_kind",
-                condition=models.Q(kind="PERCENTAGE", percent__gt=0, percent__lte=100, amount__isnull=True)
-                | models.Q(kind="FIXED_AMOUNT", amount__gt=0, percent__isnull=True),
+                # Not null is said, too: a comparison with null is neither true nor false, and CHECK lets that pass.
+                condition=models.Q(
+                    kind="PERCENTAGE",
+                    percent__isnull=False,
+                    percent__gt=0,
+                    percent__lte=100,
+                    amount__isnull=True,
+                )
+                | models.Q(kind="FIXED_AMOUNT", amount__isnull=False, amount__gt=0, percent__isnull=True),
                 violation_error_message="A percentage coupon has a percent up to 100, a fixed one an amount.",
             ),
             models.CheckConstraint(
                 name="coupon_periods_by_duration",
-                condition=models.Q(duration="REPEATING", duration_periods__gt=0)
+                condition=models.Q(
+                    duration="REPEATING", duration_periods__isnull=False, duration_periods__gt=0
+                )
                 | (~models.Q(duration="REPEATING") & models.Q(duration_periods__isnull=True)),
                 violation_error_message="A repeating coupon, and no other, says for how many periods.",
             ),

@@ -1,0 +1,73 @@
+"""The tax table: one rate a tax, jurisdiction and day."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from aforo.kernel.errors import Problem
+from aforo.tenancy.services.tenants import tenant_create
+from billing.models import TaxRate
+from billing.services.tax import tax_rate_create, tax_rate_end
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def tenant():
+    return tenant_create(slug="acme_corp", name="Acme")
+
+
+def rate(tenant, **fields) -> TaxRate:
+    named = {"jurisdiction": "DE", "name": "VAT", "percent": "19", "starts_on": date(2026, 1, 1)}
+    return tax_rate_create(tenant=tenant, **{**named, **fields})
+
+
+def refused(call, *args, **kwargs) -> Problem:
+    with pytest.raises(Problem) as caught:
+        call(*args, **kwargs)
+    return caught.value
+
+
+def test_a_rate_follows_another_and_never_overlaps_it(tenant):
+    first = rate(tenant)
+    problem = refused(rate, tenant, percent="16", starts_on=date(2026, 7, 1))
+    assert problem.detail == "The jurisdiction has this tax on some of these days already."
+
+    # As in Germany in 2020: 16 % from July, 19 % again from January.
+    tax_rate_end(tenant=tenant, rate_id=first.pk, ends_on=date(2026, 7, 1))
+    rate(tenant, percent="16", starts_on=date(2026, 7, 1), ends_on=date(2027, 1, 1))
+    rate(tenant, starts_on=date(2027, 1, 1))
+
+    problem = refused(tax_rate_end, tenant=tenant, rate_id=first.pk, ends_on=date(2026, 7, 2))
+    assert problem.code == "input_invalid"
+
+
+def test_other_taxes_jurisdictions_and_tenants_stand_beside_it(tenant):
+    rate(tenant)
+    rate(tenant, name="Levy")
+    rate(tenant, jurisdiction="AT")
+    rate(tenant_create(slug="other", name="Other"))
+
+    assert TaxRate.objects.count() == 4
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"percent": "-1"},
+        {"percent": "100.1"},
+        {"ends_on": date(2026, 1, 1)},
+        {"jurisdiction": ""},
+        {"name": ""},
+    ],
+)
+def test_what_is_no_rate_is_refused(tenant, fields):
+    assert refused(rate, tenant, **fields).code == "input_invalid"
+
+
+def test_another_tenants_rate_does_not_exist(tenant):
+    theirs = rate(tenant_create(slug="other", name="Other"))
+    problem = refused(tax_rate_end, tenant=tenant, rate_id=theirs.pk, ends_on=date(2027, 1, 1))
+    assert problem.code == "not_found"
