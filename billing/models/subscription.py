@@ -60,6 +60,8 @@ class Subscription(TenantRow):
     ends_at = models.DateTimeField(null=True, blank=True)
     anchor_on = models.DateField()
     created_at = models.DateTimeField(default=now, editable=False)
+    # Set by a trigger to the database's own clock at every write: whoever keeps subscriptions in memory asks for it.
+    touched_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
         constraints = [
@@ -70,7 +72,10 @@ class Subscription(TenantRow):
                 violation_error_message="A subscription does not end before it starts.",
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "customer"], name="subscription_customer")]
+        indexes = [
+            models.Index(fields=["tenant", "customer"], name="subscription_customer"),
+            models.Index(fields=["tenant", "touched_at"], name="subscription_touched"),
+        ]
         ordering = ["code"]
 
     def __str__(self) -> str:

@@ -1,0 +1,134 @@
+"""What a customer has bought, at an instant: billing's answer to metering's `CustomerDirectory`.
+
+The writer asks once an event, so the answer comes from memory. A customer's subscriptions are read once and kept;
+what changes is asked once a second and tenant: which meters listen to what, and which subscriptions were touched.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from metering.ports import UsageContext
+
+from ..models import Charge, Subscription
+
+CHECKED_S = 0.8
+# A subscription's transaction may commit so long after it wrote the row, and is noticed still.
+COMMITTED_WITHIN = timedelta(seconds=60)
+# A slower one is noticed by then.
+KEPT_S = 600
+CUSTOMERS_KEPT_MAX = 200_000
+NOTHING = UsageContext()
+
+
+@dataclass(frozen=True, slots=True)
+class _Bought:
+    """One subscription: billed from starts_at until ends_at, for the meters of its charges."""
+
+    starts_at: datetime
+    ends_at: datetime | None
+    meters: frozenset[int]
+    context: UsageContext
+
+
+@dataclass(slots=True)
+class _TenantTable:
+    kept_since_s: float
+    checked_at_s: float = float("-inf")
+    # By metric: the meters that listen to it.
+    listening: dict[str, frozenset[int]] = field(default_factory=dict)
+    # By customer: latest start first.
+    bought: dict[int, tuple[_Bought, ...]] = field(default_factory=dict)
+    # By customer: when each subscription was last touched, of those that were noticed lately.
+    noticed: dict[int, list[datetime]] = field(default_factory=dict)
+
+
+class SubscriptionDirectory:
+    """Answers for every tenant; one a process. Nothing it says is more than a second old."""
+
+    def __init__(self) -> None:
+        self._tables: dict[int, _TenantTable] = {}
+
+    def context_at(self, *, tenant_id: int, customer_id: int, metric: str, at: datetime) -> UsageContext:
+        """The subscription running at the instant that charges for a meter listening to the metric.
+
+        Of several, the one that started last. A paused one still names what the event belongs to.
+        """
+        table = self._table(tenant_id)
+        listening = table.listening.get(metric)
+        if listening is None:
+            return NOTHING
+        bought = table.bought.get(customer_id)
+        if bought is None:
+            bought = table.bought[customer_id] = _read(tenant_id, customer_id)
+        for each in bought:
+            is_running = each.starts_at <= at and (each.ends_at is None or at < each.ends_at)
+            if is_running and not listening.isdisjoint(each.meters):
+                return each.context
+        return NOTHING
+
+    def _table(self, tenant_id: int) -> _TenantTable:
+        # Taken before the queries: a change that commits meanwhile is noticed no later than its time.
+        at_s = time.monotonic()
+        table = self._tables.get(tenant_id)
+        if table is None or at_s - table.kept_since_s > KEPT_S or len(table.bought) >= CUSTOMERS_KEPT_MAX:
+            table = self._tables[tenant_id] = _TenantTable(kept_since_s=at_s)
+        if at_s - table.checked_at_s > CHECKED_S:
+            _check(tenant_id, table)
+            table.checked_at_s = at_s
+        return table
+
+
+def _check(tenant_id: int, table: _TenantTable) -> None:
+    """Read the meters anew, and forget the customers whose subscriptions were touched since the last check."""
+    listening: dict[str, set[int]] = {}
+    priced = (
+        Charge.objects.filter(tenant_id=tenant_id, meter__isnull=False)
+        .values_list("meter_id", "meter__key", "meter__event_name")
+        .distinct()
+    )
+    for meter_id, key, event_name in priced:
+        listening.setdefault(event_name or key, set()).add(meter_id)
+    table.listening = {metric: frozenset(meters) for metric, meters in listening.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT customer_id, array_agg(touched_at ORDER BY id) FROM billing_subscription"
+            " WHERE tenant_id = %s AND touched_at > clock_timestamp() - %s GROUP BY customer_id",
+            [tenant_id, COMMITTED_WITHIN],
+        )
+        touched = dict(cursor.fetchall())
+    for customer_id, touched_at in touched.items():
+        if table.noticed.get(customer_id) != touched_at:
+            table.bought.pop(customer_id, None)
+    table.noticed = touched
+
+
+def _read(tenant_id: int, customer_id: int) -> tuple[_Bought, ...]:
+    rows = list(
+        Subscription.objects.filter(tenant_id=tenant_id, customer_id=customer_id)
+        .select_related("plan_version__plan__product")
+        .order_by("-starts_at", "code")
+    )
+    metered: dict[object, set[int]] = {}
+    versions = {row.plan_version_id for row in rows}
+    for version_id, meter_id in Charge.objects.filter(
+        version_id__in=versions, meter__isnull=False
+    ).values_list("version_id", "meter_id"):
+        metered.setdefault(version_id, set()).add(meter_id)
+    return tuple(
+        _Bought(
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
+            meters=frozenset(metered.get(row.plan_version_id, ())),
+            context=UsageContext(
+                subscription_id=row.pk,
+                plan_version_id=row.plan_version_id,
+                product=row.plan_version.plan.product.code,
+            ),
+        )
+        for row in rows
+    )
