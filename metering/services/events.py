@@ -113,8 +113,9 @@ def events_ingest(*, tenant: Tenant, api_key_id: UUID | None, body: Body, envelo
     except Problem as problem:
         append(submission.refused(problem))
         raise
-    durability = append(submission)
-    return Receipt(_verdicts(tenant, submission, judged), durability, raws.is_single)
+    # Before the append: the writer is quick, and the event itself would be found as its own duplicate.
+    verdicts = _verdicts(tenant, submission, judged)
+    return Receipt(verdicts, append(submission), raws.is_single)
 
 
 def _refused(received: Submission, body: Body, problem: Problem) -> Submission:

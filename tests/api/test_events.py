@@ -184,6 +184,16 @@ def test_a_retry_is_answered_and_counted_as_a_duplicate(api, acme, stored):
 
 
 @pytest.mark.promise("P22", "P99")
+def test_a_writer_quicker_than_the_answer_makes_no_duplicate(api, acme, stored, monkeypatch):
+    def append_and_write(submission):
+        durability = log.append(submission)
+        stored()
+        return durability
+
+    monkeypatch.setattr("metering.services.events.append", append_and_write)
+    assert api.post("/v1/events", call("e1")).json()["accepted"] == 1
+
+
 def test_a_batch_is_told_what_came_twice_or_contradicts(api, acme, stored):
     answer = api.post("/v1/events", [call("k1"), call("k2"), call("k1"), call("k2", 5)]).json()
     stored()
