@@ -71,17 +71,21 @@ def subscriptions_due_locked(tenant: Tenant, as_of: datetime) -> QuerySet[Subscr
 
 def invoice_sequence_locked(tenant: Tenant) -> InvoiceSequence:
     """The tenant's number and chain head; one invoice is issued at a time."""
-    # A row that is missing locks nothing, so it is made first.
-    InvoiceSequence.objects.get_or_create(tenant=tenant)
-    return InvoiceSequence.objects.of(tenant).select_for_update().get()
+    sequences = InvoiceSequence.objects.of(tenant).select_for_update()
+    sequence = sequences.first()
+    if sequence is None:
+        # A row that is missing locks nothing.
+        InvoiceSequence.objects.get_or_create(tenant=tenant)
+        sequence = sequences.get()
+    return sequence
 
 
 def invoice_locked(tenant: Tenant, invoice_id: UUID) -> Invoice:
-    """Raises Problem not_found."""
-    invoice = Invoice.objects.of(tenant).select_for_update(no_key=True).filter(pk=invoice_id).first()
-    if invoice is None:
-        raise Problem("not_found", f"No invoice {invoice_id}.")
-    return invoice
+    """With all that issuing reads; only the invoice itself is locked. Raises Problem not_found."""
+    invoices = Invoice.objects.of(tenant).select_related(
+        "tenant", "customer__parent", "subscription__offering", "subscription__customer__parent"
+    )
+    return found(invoices.select_for_update(no_key=True, of=("self",)), pk=invoice_id)
 
 
 def wallet_locked(tenant: Tenant, customer: Customer, currency: str) -> Wallet | None:

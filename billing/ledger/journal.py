@@ -29,7 +29,7 @@ class OffBalance(ValueError):
     """Entries whose debits and credits differ; a programmer's mistake."""
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def book(
     *,
     tenant: Tenant,

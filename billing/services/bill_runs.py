@@ -290,7 +290,7 @@ def bill_run_work(
     run = bill_run_for(tenant, run_id)
     pending = run.items.filter(status=Status.PENDING).order_by("pk")
     while True:
-        for number, item in enumerate(list(pending)):
+        for number, item in enumerate(pending.all()):
             _subscription_draft(tenant, item)
             if number % STEPS_A_REPORT == 0:
                 on_progress(bill_run_progress(run))

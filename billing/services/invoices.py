@@ -35,7 +35,7 @@ def invoice_preview(
     return posting.document_of(state, subscription)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> Invoice:
     """The invoice of a subscription's whole period: drafted, or drafted anew; an issued one is left as it is.
 
@@ -50,7 +50,7 @@ def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> I
     return posting.draft_post(state, subscription, draft=existing)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def invoice_issue(*, tenant: Tenant, invoice_id: UUID) -> Invoice:
     """Give a draft its number, and book it; an invoice that is issued stays as it is.
 
@@ -67,7 +67,7 @@ def invoice_issue(*, tenant: Tenant, invoice_id: UUID) -> Invoice:
     subscription = invoice.subscription
     state = proof.unseal(bytes(invoice.sealed_input))
     if state.billing_mode != "POSTPAID":
-        payer = subscription.customer.parent or subscription.customer
+        payer = invoice.customer.parent or invoice.customer
         locks.wallet_locked(tenant, payer, state.currency)
         funds = loading.wallet_funds(tenant, payer, state.currency)
         state = _finished(replace(state, wallet=funds, as_of=now()))
