@@ -171,6 +171,9 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     # Fields that share a name, such as status, and not their values.
     "ENUM_NAME_OVERRIDES": {
+        "BillRunStatus": "billing.schemas.bill_runs.RUN_STATUSES",
+        "InvoiceStatus": "billing.schemas.invoices.STORED_STATUSES",
+        "InvoiceShownStatus": "billing.schemas.invoices.SHOWN_STATUSES",
         "DeadLetterStatus": "metering.models.DeadLetterStatus.choices",
         "EventStatus": "metering.schemas.EVENT_STATUSES",
         "VerdictStatus": "metering.schemas.VERDICT_STATUSES",

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+import billing.urls
 from aforo.http.health import health, ready
 
 urlpatterns = [
@@ -14,6 +15,7 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
     path("v1/", include("metering.urls")),
     path("v1/", include("billing.urls")),
+    path("invoices/", include(billing.urls.pages)),
 ]
 
 handler404 = "aforo.http.problems.not_found"

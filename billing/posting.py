@@ -41,6 +41,11 @@ class Document:
     taxes: tuple[InvoiceTax, ...]
 
 
+def document_stored(invoice: Invoice) -> Document:
+    """A stored invoice with its lines and taxes."""
+    return Document(invoice, tuple(invoice.lines.all()), tuple(invoice.taxes.all()))
+
+
 def document_of(state: BillingState, subscription: Subscription, *, draft: Invoice | None = None) -> Document:
     """The rows that a finished run makes, unsaved: what a preview shows and a draft stores. draft: whose place it takes."""
     tenant, totals = subscription.tenant, state.settlement.totals

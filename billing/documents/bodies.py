@@ -15,6 +15,7 @@ from ..posting import Document
 from ..selectors.bill_runs import Progress, bill_run_items_for
 from .invoice import trace_of
 
+TIER = ("tier", "quantity", "unit_price", "flat_fee", "amount")
 FAILURES_SHOWN = 100
 FIGURES = ("subtotal", "commitment", "discount", "tax", "total", "wallet_amount", "due_amount")
 
@@ -94,7 +95,7 @@ def _line(line: InvoiceLine, currency: str) -> dict[str, Any]:
         "quantity": trimmed(line.quantity) if line.quantity is not None else None,
         "amount": amount_text(line.amount, currency),
         "discount": amount_text(Decimal(line.discount), currency),
-        "tiers": line.tiers,
+        "tiers": [{name: tier[name] for name in TIER} for tier in line.tiers],
     }
 
 

@@ -6,10 +6,12 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from aforo.kernel.texts import is_storable
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found
 
 from ..models import Invoice, Subscription
+from .periods import month_window
 
 
 def invoices_for(tenant: Tenant) -> QuerySet[Invoice]:
@@ -19,6 +21,26 @@ def invoices_for(tenant: Tenant) -> QuerySet[Invoice]:
         .select_related("customer", "subscription")
         .defer("sealed_input", "trace", "stage_hashes")
     )
+
+
+def invoices_listed(
+    tenant: Tenant, *, customer: str | None = None, status: str | None = None, month: str | None = None
+) -> QuerySet[Invoice]:
+    """Those of a customer (external id), in a status, whose period ends in a month (2026-03); None for any.
+
+    An unknown customer has none. Raises Problem input_invalid for what is no month.
+    """
+    invoices = invoices_for(tenant)
+    if customer is not None:
+        invoices = (
+            invoices.filter(customer__external_id=customer) if is_storable(customer) else invoices.none()
+        )
+    if status is not None:
+        invoices = invoices.filter(status=status)
+    if month is not None:
+        starts_on, ends_on = month_window(month)
+        invoices = invoices.filter(last_on__gte=starts_on, last_on__lt=ends_on)
+    return invoices
 
 
 def issued_invoices_for(tenant: Tenant) -> QuerySet[Invoice]:
@@ -38,3 +60,8 @@ def invoice_for(tenant: Tenant, name: str) -> Invoice:
         return found(invoices, pk=UUID(name))
     except ValueError:
         return found(invoices, number=name)
+
+
+def invoice_of_any_tenant(invoice_id: UUID) -> Invoice:
+    """For staff, who see every tenant's. Raises Problem not_found."""
+    return found(Invoice.objects.select_related("customer", "subscription", "tenant"), pk=invoice_id)

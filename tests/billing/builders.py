@@ -136,9 +136,9 @@ def issued(subscription: Subscription, period: Period = MARCH, at: datetime = AP
         return invoice_issue(tenant=subscription.tenant, invoice_id=drafted(subscription, period).pk)
 
 
-def demo_subscription(tenant: Tenant) -> Subscription:
+def demo_subscription(tenant: Tenant, external_id: str = "cust_abc") -> Subscription:
     """The plan of the demo, whose invoice is 140.35."""
-    buyer = customer(tenant, tax_jurisdiction="US-NY")
+    buyer = customer(tenant, external_id, tax_jurisdiction="US-NY")
     keys = ("llm.input_tokens", "llm.output_tokens", "llm.requests")
     tokens_in, tokens_out, requests = (meter(tenant, key, "SUM") for key in keys)
     subscription = a_subscription(

@@ -1,0 +1,1 @@
+"""The shapes of billing's requests and answers, one file an endpoint family."""
