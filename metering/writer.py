@@ -16,7 +16,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import Error as StoreError
 from django.db import connection, transaction
-from redis import Redis, RedisError, ResponseError
+from redis import Redis, RedisError
 
 from aforo.kernel.clock import now
 from aforo.kernel.identifiers import uuid7
@@ -204,35 +204,24 @@ class Writer:
     def _log_meet(self) -> None:
         """Find our place in the log as it is now.
 
-        A log with another name of itself, or one that ends before our place, is another log (restored or emptied): it
-        is read from its start, which repeats what it has in common with the old one.
+        The entry at our place is never trimmed. A log that lacks it, or has another name of itself, was emptied, restored
+        or cut: it is read from its start, which repeats what it has in common with the old one.
         """
         self._redis.set(self._epoch_key, str(uuid7()), nx=True)
         epoch = _text(self._redis.get(self._epoch_key))
         position, _ = LogPosition.objects.get_or_create(shard=self.shard)
         last_id = position.last_id
-        try:
-            stream = self._redis.xinfo_stream(self._stream)
-        except ResponseError:
-            # No entry was ever appended.
-            stream = {"last-generated-id": START, "max-deleted-entry-id": START}
-        if (position.epoch and epoch != position.epoch) or _order(stream["last-generated-id"]) < _order(
-            last_id
-        ):
+        is_other = position.epoch not in ("", epoch)
+        if is_other or (last_id != START and not self._redis.xrange(self._stream, last_id, last_id)):
             _logger.error(
-                "INCIDENT shard=%s the log is another one (epoch %s, was %s); reading it from its start",
+                "INCIDENT shard=%s the log is another one (epoch %s, was %s) or lacks its entry %s: reading it from its start; "
+                "compare what senders have kept with what was received",
                 self.shard,
                 epoch,
                 position.epoch,
-            )
-            last_id = START
-        elif _order(stream.get("max-deleted-entry-id", START)) > _order(last_id):
-            _logger.error(
-                "INCIDENT shard=%s entries up to %s were trimmed, but the store has read up to %s only",
-                self.shard,
-                _text(stream["max-deleted-entry-id"]),
                 last_id,
             )
+            last_id = START
         if (position.epoch, position.last_id) != (epoch, last_id):
             _position_set(self.shard, (position.epoch, position.last_id), (epoch, last_id))
         self._epoch, self._last_id = epoch, last_id
@@ -289,11 +278,10 @@ class Writer:
         """
         if self._last_id == START or not self._is_due("trim", TRIM_EVERY_S):
             return
-        kept_ms = KEPT_MS if self._redis.info("memory")["used_memory"] < settings.LOG_BYTES_MAX // 2 else 0
-        milliseconds, _ = _order(self._last_id)
-        self._redis.xtrim(
-            self._stream, minid=f"{milliseconds - kept_ms}-0" if kept_ms else self._last_id, approximate=False
-        )
+        minid = self._last_id
+        if self._redis.info("memory")["used_memory"] < settings.LOG_BYTES_MAX // 2:
+            minid = f"{max(0, int(minid.partition('-')[0]) - KEPT_MS)}-0"
+        self._redis.xtrim(self._stream, minid=minid, approximate=False)
 
     def _duplicates_prune(self) -> None:
         if self._is_due("prune", PRUNE_EVERY_S):
@@ -362,12 +350,6 @@ def _entries_insert(entries: list[bytes]) -> None:
             except EntryUnreadable as error:
                 shard, problem = 0, str(error)
             entry_insert(shard, entry, problem=problem)
-
-
-def _order(entry_id: str | bytes) -> tuple[int, int]:
-    """A stream's id as numbers: 1772323200000-3 comes before 1772323200000-10."""
-    milliseconds, _, number = _text(entry_id).partition("-")
-    return int(milliseconds), int(number or 0)
 
 
 def _text(value: str | bytes | None) -> str:
