@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,12 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from aforo.http.bodies import Body
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, calendar_month, instant_text
-from aforo.tenancy.models import Customer
+from aforo.tenancy.models import Customer, Tenant
 
-from ..delivery import Delivery
-from ..recordings import Move, Row, Unreadable, event_of, rows_of, unreadable_event_of
+from ..delivery import Delivery, Receipt, RefusedEvent, encode
+from ..recordings import SOURCE, Move, Row, Unreadable, event_of, rows_of, unreadable_event_of
+from .events import Envelope, events_ingest
 
 BATCH_SIZE = 1000
 EXAMPLES_MAX = 20
@@ -53,6 +56,29 @@ class Replay:
             "first_at": instant_text(self.first_at) if self.first_at else None,
             "last_at": instant_text(self.last_at) if self.last_at else None,
         }
+
+
+class LogDelivery:
+    """Hands batches to intake and log in this process, without a web server; every rule is the same."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+
+    def send(self, events: list[dict[str, Any]]) -> Receipt:
+        """Raises Problem("storage_unavailable") where nothing durable can be reached."""
+        content = encode(events)
+        receipt = events_ingest(
+            tenant=self.tenant,
+            api_key_id=None,
+            body=Body(content, len(content), hashlib.sha256(content).hexdigest()),
+            envelope=Envelope(content_type="application/json", source=SOURCE),
+        )
+        refused = tuple(
+            RefusedEvent(verdict.index, verdict.refusal.code, verdict.refusal.detail)
+            for verdict in receipt.verdicts
+            if verdict.refusal is not None
+        )
+        return Receipt(receipt.count("accepted"), receipt.count("duplicate"), refused)
 
 
 def recording_replay(

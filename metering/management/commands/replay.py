@@ -19,7 +19,7 @@ from metering.decoding import EVENTS_MAX
 from metering.delivery import Delivery, HttpDelivery
 from metering.intake.timestamp import NoInstant, instant_of
 from metering.recordings import FORMS
-from metering.services.replays import BATCH_SIZE, Replay, recording_replay, rows_counted
+from metering.services.replays import BATCH_SIZE, LogDelivery, Replay, recording_replay, rows_counted
 
 URL_DEFAULT = "http://127.0.0.1:8000"
 
@@ -41,6 +41,12 @@ class Command(TenantCommand):
         )
         parser.add_argument(
             "--at", metavar="INSTANT", help="where the first row goes, such as 2026-10-01T00:00:00Z"
+        )
+        parser.add_argument(
+            "--via",
+            choices=["http", "direct"],
+            default="http",
+            help="the ingest API, or intake and log at once",
         )
         parser.add_argument(
             "--url",
@@ -87,6 +93,8 @@ class Command(TenantCommand):
             raise CommandError("Every row was refused; nothing is counted.")
 
     def _delivery(self, tenant: Tenant, console: Console, options: dict[str, Any]) -> Delivery:
+        if options["via"] == "direct":
+            return LogDelivery(tenant)
         key = os.environ.get("AFORO_API_KEY")
         if not key:
             raise CommandError(
