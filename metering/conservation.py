@@ -17,13 +17,15 @@ from aforo.tenancy.models import Tenant
 from .decoding import decode
 from .event import Submission
 from .log import FIELD, redis_of, shard_of, stream_of
-from .models import LogEntry, LogPosition, Tally
+from .models import Event, LogEntry, LogPosition, Tally
 from .packing import EntryUnreadable, submission_unpack
 
 # An entry may have 10 MiB, and all that waits 2 GiB.
 _ENTRIES_AT_ONCE = 10
 _ENTRIES_MAX = 1_000
 _TRIES = 5
+# Of a tally, and so of a Conservation.
+COUNTS = ("received", "accepted", "duplicates", "dead_letters", "late")
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,13 @@ class Conservation:
         )
 
 
+def conservation_between(before: Conservation, after: Conservation) -> Conservation:
+    """What was received between two looks at the same tenant."""
+    return Conservation(
+        **{name: getattr(after, name) - getattr(before, name) for name in COUNTS}, waiting=after.waiting
+    )
+
+
 def conservation_for(
     tenant: Tenant, *, first_on: date | None = None, last_on: date | None = None
 ) -> Conservation:
@@ -66,17 +75,21 @@ def conservation_for(
         days = days.filter(day__gte=first_on)
     if last_on is not None:
         days = days.filter(day__lte=last_on)
-    names = ("received", "accepted", "duplicates", "dead_letters", "late")
     for _ in range(_TRIES):
         # The writer moves its position with the tally: while it stays, both are of one moment.
         position = _position(tenant)
-        sums = days.aggregate(**{name: Sum(name, default=0) for name in names})
+        sums = days.aggregate(**{name: Sum(name, default=0) for name in COUNTS})
         waiting = _waiting(tenant, position)
         if position == _position(tenant):
             break
     else:
         waiting = None
-    return Conservation(**{name: int(sums[name]) for name in names}, waiting=waiting)
+    return Conservation(**{name: int(sums[name]) for name in COUNTS}, waiting=waiting)
+
+
+def events_stored(tenant: Tenant) -> int:
+    """How many events the store holds of a tenant, over all time; the tally's `accepted` must be the same."""
+    return Event.objects.filter(tenant=tenant).count()
 
 
 def _position(tenant: Tenant) -> tuple[str, tuple[int, ...]]:
