@@ -30,7 +30,7 @@ _RUN = {
     "ends_on": "2026-04-01",
     "scope": {},
     "auto_finalize": True,
-    "log_entries_waiting": 0,
+    "events_waiting": 0,
     "started_at": "2026-04-01T11:00:00Z",
     "finished_at": None,
     "progress": {"total": 120, "pending": 35, "drafted": 84, "issued": 0, "failed": 1},

@@ -119,7 +119,7 @@ def bill_run_body(run: BillRun, progress: Progress) -> dict[str, Any]:
         "ends_on": run.ends_on.isoformat(),
         "scope": run.scope,
         "auto_finalize": run.auto_finalize,
-        "log_entries_waiting": run.log_entries_waiting,
+        "events_waiting": run.events_waiting,
         "started_at": instant_text(run.started_at),
         "finished_at": instant_text(run.finished_at) if run.finished_at else None,
         "progress": asdict(progress),

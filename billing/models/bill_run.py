@@ -28,9 +28,8 @@ class BillRun(TenantRow):
     ends_on = models.DateField()
     scope = models.JSONField(default=dict, help_text='{"customers": ["cust_abc"]}; empty: every customer.')
     auto_finalize = models.BooleanField(default=True)
-    log_entries_waiting = models.PositiveBigIntegerField(
-        default=0,
-        help_text="Submissions not yet written when the run started; their usage is not in its drafts.",
+    events_waiting = models.PositiveBigIntegerField(
+        null=True, help_text="Events in the log and not in rows when the run started; empty: not known."
     )
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.RUNNING)
     idempotency_key = models.CharField(max_length=255, null=True)

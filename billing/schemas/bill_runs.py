@@ -56,8 +56,10 @@ class BillRunSerializer(serializers.Serializer):
     ends_on = serializers.DateField(help_text="First day no longer in the window.")
     scope = ScopeSerializer()
     auto_finalize = serializers.BooleanField()
-    log_entries_waiting = serializers.IntegerField(
-        help_text="Requests that were not written when the run started; their usage may be missing from its drafts."
+    events_waiting = serializers.IntegerField(
+        allow_null=True,
+        help_text="Events that were in the log and not in rows when the run started: its drafts may lack them. Null where "
+        "the log could not be asked.",
     )
     started_at = InstantField()
     finished_at = InstantField(allow_null=True)

@@ -26,6 +26,7 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, instant_text
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.tenants import customer_for
+from metering.conservation import conservation_for
 
 from .. import locks
 from ..models import BillRun, BillRunItem, Invoice
@@ -59,7 +60,6 @@ def bill_run_start(
     customers: tuple[str, ...] = (),
     auto_finalize: bool = True,
     idempotency_key: str | None = None,
-    log_entries_waiting: int = 0,
     is_queued: bool = True,
 ) -> BillRun:
     """Begin billing every subscription period whose last local day lies in [starts_on, ends_on).
@@ -91,7 +91,7 @@ def bill_run_start(
                     ends_on=ends_on,
                     scope={"customers": sorted(customers)} if customers else {},
                     auto_finalize=auto_finalize,
-                    log_entries_waiting=log_entries_waiting,
+                    events_waiting=conservation_for(tenant).waiting,
                     idempotency_key=idempotency_key,
                     request_hash=request_hash,
                 )
