@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from django.conf import settings
 from django.db.models import Sum
 from redis import RedisError
 
@@ -16,13 +14,9 @@ from aforo.tenancy.models import Tenant
 
 from .decoding import decode
 from .event import Submission
-from .log import FIELD, redis_of, shard_of, stream_of
-from .models import Event, LogEntry, LogPosition, Tally
-from .packing import EntryUnreadable, submission_unpack
+from .models import Event, Tally
+from .waiting import TooMuchWaits, Waiting, submissions_in, waiting_for
 
-# An entry may have 10 MiB, and all that waits 2 GiB.
-_ENTRIES_AT_ONCE = 10
-_ENTRIES_MAX = 1_000
 _TRIES = 5
 # Of a tally, and so of a Conservation.
 COUNTS = ("received", "accepted", "duplicates", "dead_letters", "late")
@@ -77,14 +71,14 @@ def conservation_for(
         days = days.filter(day__lte=last_on)
     for _ in range(_TRIES):
         # The writer moves its position with the tally: while it stays, both are of one moment.
-        position = _position(tenant)
+        waiting = waiting_for(tenant)
         sums = days.aggregate(**{name: Sum(name, default=0) for name in COUNTS})
-        waiting = _waiting(tenant, position)
-        if position == _position(tenant):
+        count = _counted(tenant, waiting)
+        if waiting == waiting_for(tenant):
             break
     else:
-        waiting = None
-    return Conservation(**{name: int(sums[name]) for name in COUNTS}, waiting=waiting)
+        count = None
+    return Conservation(**{name: int(sums[name]) for name in COUNTS}, waiting=count)
 
 
 def events_stored(tenant: Tenant) -> int:
@@ -92,42 +86,19 @@ def events_stored(tenant: Tenant) -> int:
     return Event.objects.filter(tenant=tenant).count()
 
 
-def _position(tenant: Tenant) -> tuple[str, tuple[int, ...]]:
-    """Up to where the tenant's shard of the log is rows, and which rows wait beside the log."""
-    shard = shard_of(tenant.pk)
-    last_id = LogPosition.objects.filter(shard=shard).values_list("last_id", flat=True).first()
-    rows = LogEntry.objects.filter(shard=shard, problem="").order_by("pk").values_list("pk", flat=True)
-    return last_id or "0-0", tuple(rows[: _ENTRIES_MAX + 1])
-
-
-def _waiting(tenant: Tenant, position: tuple[str, tuple[int, ...]]) -> int | None:
-    waiting = 0
+def _counted(tenant: Tenant, waiting: Waiting) -> int | None:
     try:
-        for count, entry in enumerate(_entries(shard_of(tenant.pk), *position)):
-            if count == _ENTRIES_MAX:
-                return None
-            waiting += _events(tenant, entry)
+        return sum(_events(submission) for submission in submissions_in(tenant, waiting))
+    except TooMuchWaits:
+        return None
     except RedisError as error:
         logger.warning("The log could not be asked for what waits: %s", error)
         return None
-    return waiting
 
 
-def _entries(shard: int, last_id: str, rows: tuple[int, ...]) -> Iterator[bytes]:
-    for row in LogEntry.objects.filter(pk__in=rows).iterator(chunk_size=_ENTRIES_AT_ONCE):
-        yield bytes(row.body)
-    with redis_of(settings.LOG_REDIS_URL, settings.LOG_TIMEOUT_S) as client:
-        while found := client.xrange(stream_of(shard), min=f"({last_id}", count=_ENTRIES_AT_ONCE):
-            yield from (entry[FIELD] for _, entry in found)
-            last_id = found[-1][0].decode()
-
-
-def _events(tenant: Tenant, entry: bytes) -> int:
+def _events(submission: Submission) -> int:
     try:
-        submission: Submission = submission_unpack(entry)
-        if submission.tenant_id != tenant.pk:
-            return 0
         return 1 if submission.refused_body is not None else len(decode(submission))
-    except (EntryUnreadable, Problem):
-        # Either becomes one dead letter.
+    except Problem:
+        # It becomes one dead letter.
         return 1

@@ -20,7 +20,7 @@ from .selectors.events import StoredEvent
 from .strict_json import check_shape, read_json
 
 VERDICT_STATUSES = ("accepted", "duplicate", "rejected")
-EVENT_STATUSES = ("stored", "refused")
+EVENT_STATUSES = ("accepted", "stored", "refused")
 
 
 @extend_schema_field({"description": "Any JSON value."})

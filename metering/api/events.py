@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema, extend_schema_view
+from redis import RedisError
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +18,7 @@ from aforo.http.bodies import body_read
 from aforo.http.documentation import problems
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import instant_text
+from aforo.tenancy.models import Tenant
 
 from ..decoding import BODY_BYTES_MAX
 from ..event import Door
@@ -33,6 +35,7 @@ from ..schemas import (
 from ..selectors.event_steps import refusals_for, steps_of, steps_of_refusal
 from ..selectors.events import EventPlace, StoredEvent, event_for, events_for
 from ..services.events import Envelope, Receipt, Verdict, events_ingest
+from ..waiting import TooMuchWaits, is_waiting
 from .documentation import (
     ACCEPTED_EXAMPLE,
     INGEST_PARAMETERS,
@@ -241,31 +244,50 @@ class EventView(APIView):
         tags=["events"],
         summary="What became of an event",
         description=(
-            "The stored event with its metering steps, or why it was refused. 404 until the writer has read it from "
-            "the log, which takes a moment."
+            "The stored event with its metering steps, or why it was refused. Until the writer has read it from the "
+            "log, which takes a moment, it is `accepted`."
         ),
         responses={200: EventStateSerializer, **problems("not_found")},
     )
     def get(self, request: Request, key: str) -> Response:
         tenant = request.user.tenant
-        refusals = refusals_for(tenant, key)
-        try:
-            event = event_for(tenant, key)
-        except Problem:
-            if not refusals:
-                raise
-            event = None
-        state = {
-            "idempotency_key": key,
-            "status": "stored" if event else "refused",
-            "event": event,
-            "steps": [
-                step._asdict()
-                for step in (steps_of(tenant, event) if event else steps_of_refusal(refusals[0]))
-            ],
-            "refusals": refusals,
-        }
-        return Response(EventStateSerializer(state).data)
+        state = _stored_or_refused(tenant, key)
+        if state is None and _is_waiting(tenant, key):
+            # It may have become a row meanwhile.
+            state = _stored_or_refused(tenant, key) or {
+                "status": "accepted",
+                "event": None,
+                "steps": [],
+                "refusals": [],
+            }
+        if state is None:
+            raise Problem("not_found", f"No event {key!r} was received.")
+        return Response(EventStateSerializer({"idempotency_key": key, **state}).data)
+
+
+def _stored_or_refused(tenant: Tenant, key: str) -> dict[str, Any] | None:
+    refusals = refusals_for(tenant, key)
+    event = event_for(tenant, key)
+    if event is None and not refusals:
+        return None
+    steps = steps_of(tenant, event) if event else steps_of_refusal(refusals[0])
+    return {
+        "status": "stored" if event else "refused",
+        "event": event,
+        "steps": [step._asdict() for step in steps],
+        "refusals": refusals,
+    }
+
+
+def _is_waiting(tenant: Tenant, key: str) -> bool:
+    try:
+        return is_waiting(tenant, key)
+    except (RedisError, TooMuchWaits) as error:
+        raise Problem(
+            "not_found",
+            f"No event {key!r} is stored; whether it waits in the log cannot be told now.",
+            retry_after_s=1,
+        ) from error
 
 
 @extend_schema_view(get=extend_schema(exclude=True))

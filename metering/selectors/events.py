@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.db import connection
 
-from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Tenant
 
 from ..intake.identity import Identity, identity_of
@@ -68,8 +67,8 @@ def identities_for(tenant: Tenant, identities: Sequence[bytes]) -> dict[bytes, I
         return {row[0].bytes: Identity(*row[1:]) for row in cursor}
 
 
-def event_for(tenant: Tenant, key: str) -> StoredEvent:
-    """The event stored under an idempotency key. Raises Problem not_found."""
+def event_for(tenant: Tenant, key: str) -> StoredEvent | None:
+    """The event stored under an idempotency key, or None."""
     found = _rows(
         f"""
         SELECT {_COLUMNS}
@@ -81,12 +80,7 @@ def event_for(tenant: Tenant, key: str) -> StoredEvent:
         """,
         [tenant.pk, UUID(bytes=identity_of(key))],
     )
-    if not found:
-        raise Problem(
-            "not_found",
-            f"No event {key!r} is stored. One that was answered 202 a moment ago may still wait in the log.",
-        )
-    return found[0]
+    return found[0] if found else None
 
 
 def events_for(

@@ -9,8 +9,10 @@ import pytest
 from aforo.kernel.clock import clock_at, now
 from aforo.kernel.periods import instant_text
 from aforo.tenancy.services.api_keys import api_key_create
+from billing.services.catalog import version_draft, version_publish
 from metering import log
 from metering.models import DeadLetter, Event
+from tests.catalogs import on_sale, subscribed
 from tests.metering.rows import call, tally
 from tests.workspaces import customer, meter
 
@@ -34,7 +36,8 @@ def test_the_quick_start_as_it_is_printed(api, acme, stored):
     (row,) = answer.json()["events"]
     assert answer.json() == {"accepted": 1, "duplicates": 0, "rejected": 0, "failed": 0, "events": [row]}
     assert row["status"] == "accepted"
-    assert api.get(f"/v1/events/{row['idempotency_key']}").status_code == 404
+    waits = api.get(f"/v1/events/{row['idempotency_key']}").json()
+    assert (waits["status"], waits["event"]) == ("accepted", None)
 
     stored()
 
@@ -49,6 +52,24 @@ def test_the_quick_start_as_it_is_printed(api, acme, stored):
 
 
 @pytest.mark.promise("P38")
+def test_an_event_keeps_what_its_customer_had_bought(api, acme, stored):
+    version = on_sale(acme.tenant)
+    subscription = subscribed(acme.tenant, starts_at=now() - timedelta(days=1))
+    api.post("/v1/events", call("k1"))
+    stored()
+
+    version_draft(tenant=acme.tenant, plan="standard")
+    version_publish(tenant=acme.tenant, plan="standard", version=2)
+
+    state = api.get("/v1/events/k1").json()
+    assert state["event"]["context"] == {
+        "subscription_id": str(subscription.pk),
+        "plan_version_id": str(version.pk),
+        "product": "standard",
+    }
+    assert state["steps"][2]["outcome"] == "found"
+
+
 def test_an_events_page_shows_each_step(api, acme, stored):
     meter(acme.tenant, "tokens", "SUM", event_name="api.call", group_by=["model"])
     api.post("/v1/events", call("k1", 7, properties={"model": "m1"}, timestamp=instant_text(now())))
@@ -255,6 +276,22 @@ def test_any_printable_key_has_an_address(api, stored, key):
 def _header(text: str) -> str:
     """As a server hands over the bytes of a header that a sender wrote in UTF-8."""
     return text.encode().decode("latin-1")
+
+
+def test_a_key_is_known_while_it_waits_in_the_log(api, other, settings):
+    api.post("/v1/events", [call("in the body"), call("ключ"), call("nobody's", customer_id="nobody")])
+    event = {"metric": "api.call", "customer_id": "cust_abc"}
+    api.post("/v1/events", [event, event], Idempotency_Key="header")
+
+    for key in ("in the body", "ключ", "header:1"):
+        assert api.get(f"/v1/events/{key}").json()["status"] == "accepted"
+        assert Api(other.key).get(f"/v1/events/{key}").status_code == 404
+    for key in ("header:2", "header", "nobody's", "gen_0000000000000000"):
+        assert api.get(f"/v1/events/{key}").status_code == 404
+
+    settings.LOG_REDIS_URL = "redis://127.0.0.1:1/0"
+    answer = api.get("/v1/events/header:1")
+    assert (answer.status_code, answer["Retry-After"]) == (404, "1")
 
 
 @pytest.mark.promise("P25")
