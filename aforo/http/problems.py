@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -50,6 +51,9 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem("media_type_unsupported", str(error.detail))
         case exceptions.Throttled():
             return Problem("rate_limited", str(error.detail), retry_after_s=max(1, int(error.wait or 1)))
+        case OperationalError() | InterfaceError():
+            log.error("The database is away or busy", exc_info=error)
+            return Problem("storage_unavailable", "The database cannot be reached now.", retry_after_s=2)
     return None
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from django.db import InterfaceError, OperationalError
+
 from aforo.tenancy.models import Customer
 
 from ..meters import Meter
@@ -20,6 +22,8 @@ CUSTOMERS_TRUSTED_S = 60
 # About 20 MB; a process that meets more starts anew rather than growing.
 CUSTOMERS_KEPT_MAX = 100_000
 TENANTS_KEPT_MAX = 1_000
+# PostgreSQL is away: known names are then answered from memory, however old.
+OUTAGE = (OperationalError, InterfaceError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,12 @@ class _TenantDirectory:
     def meters_for(self, metric: str) -> tuple[Meter, ...]:
         table = _meters.get(self._tenant_id)
         if table is None or self._made_at_s - table.read_at_s > METERS_TRUSTED_S:
-            table = self._read_meters()
+            try:
+                table = self._read_meters()
+            except OUTAGE:
+                # What is known goes on into the log; what is not cannot be told from what does not exist.
+                if table is None or metric not in table.by_metric:
+                    raise
         found = table.by_metric.get(metric, ())
         if not found and table.read_at_s < self._made_at_s:
             found = self._read_meters().by_metric.get(metric, ())
@@ -62,11 +71,12 @@ class _TenantDirectory:
             return kept[0]
         if external_id in self._unknown:
             return None
-        row_id = (
-            Customer.objects.filter(tenant_id=self._tenant_id, external_id=external_id)
-            .values_list("id", flat=True)
-            .first()
-        )
+        try:
+            row_id = self._read_customer(external_id)
+        except OUTAGE:
+            if kept is None:
+                raise
+            return kept[0]
         if row_id is None:
             self._unknown.add(external_id)
             return None
@@ -75,6 +85,10 @@ class _TenantDirectory:
             _customers.clear()
         _customers[self._tenant_id, external_id] = found, self._made_at_s
         return found
+
+    def _read_customer(self, external_id: str) -> int | None:
+        rows = Customer.objects.filter(tenant_id=self._tenant_id, external_id=external_id)
+        return rows.values_list("id", flat=True).first()
 
     def _read_meters(self) -> _MeterTable:
         # Taken before the query: a change that commits meanwhile is then noticed no later than its time.

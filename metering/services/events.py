@@ -14,7 +14,6 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
-from django.db import OperationalError
 
 from aforo.http.bodies import Body
 from aforo.kernel.clock import now
@@ -28,7 +27,7 @@ from ..intake import accept_each
 from ..intake.draft import GATEWAY_SOURCES
 from ..intake.identity import Identity, conflict, generated_key, judge
 from ..log import Durability, append
-from ..selectors.directory import directory_for
+from ..selectors.directory import OUTAGE, directory_for
 from ..selectors.events import identities_for
 
 logger = logging.getLogger(__name__)
@@ -162,7 +161,7 @@ def _verdicts(
 def _known(tenant: Tenant, identities: list[bytes]) -> dict[bytes, Identity]:
     try:
         return identities_for(tenant, identities)
-    except OperationalError as error:
+    except OUTAGE as error:
         # A duplicate is then answered as accepted, and the writer finds out; the events are safe in the log.
         logger.warning("The store could not be asked for duplicates: %s", error)
         return {}
