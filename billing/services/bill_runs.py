@@ -17,7 +17,8 @@ from uuid import UUID
 
 from celery import current_app
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
-from django.db.models import Max
+from django.db.models import F, Max
+from django.db.models.functions import Coalesce
 from kombu.exceptions import OperationalError as BrokerError
 
 from aforo.kernel.canonical import content_hash
@@ -305,10 +306,11 @@ def bill_run_work(
 
 def bill_runs_resume() -> int:
     """Take up every run of every tenant of which nothing has moved for a while; returns how many."""
+    since = now() - STALLED_AFTER
     stalled = (
-        BillRun.objects.filter(status=BillRun.Status.RUNNING, queued_at__lt=now() - STALLED_AFTER)
-        .annotate(moved_at=Max("items__moved_at", default=None))
-        .exclude(moved_at__gte=now() - STALLED_AFTER)
+        BillRun.objects.filter(status=BillRun.Status.RUNNING, queued_at__lt=since)
+        .annotate(moved_at=Coalesce(Max("items__moved_at"), F("started_at")))
+        .filter(moved_at__lt=since)
         .select_related("tenant")
     )
     for run in stalled:

@@ -246,6 +246,13 @@ def test_a_run_that_stands_still_is_taken_up(monkeypatch):
     ]
 
 
+def test_a_run_without_items_that_was_never_handed_out_is_taken_up(monkeypatch):
+    run, sent = started(a_tenant()), queued(monkeypatch)
+    with clock_at(APRIL_2 + timedelta(minutes=1)):
+        assert bill_runs_resume() == 1
+    assert sent == [("billing.bill_run_fan_out", run.pk)]
+
+
 def test_a_run_whose_items_are_done_goes_on_with_the_issuing(monkeypatch):
     tenant = a_tenant()
     customers_with_fees(tenant, "cust_a")
