@@ -1,0 +1,184 @@
+"""The writer, the log and the store killed or taken away while events stream in: none lost, none twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test import override_settings
+
+from aforo.runtime.process import port_pick
+from aforo.runtime.valkey import EmbeddedValkey
+from metering.models import Event, LogPosition
+from tests.workspaces import workspace
+
+from .journal import Journal, Sender
+from .programs import kill, program, wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("redis_empty", "_rows_empty"),
+]
+
+WRITER = ("manage.py", "writer")
+
+
+@pytest.fixture
+def _rows_empty():
+    """The tables that Django does not manage, and so does not empty, are empty after a test."""
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE metering_event, metering_identity, metering_bucket")
+
+
+@pytest.fixture
+def journal():
+    return Journal(workspace())
+
+
+def stored() -> int:
+    return Event.objects.count()
+
+
+def moved_from(last_id: str | None) -> bool:
+    return LogPosition.objects.exclude(last_id=last_id or "0-0").exists()
+
+
+def last_id() -> str | None:
+    return LogPosition.objects.values_list("last_id", flat=True).first()
+
+
+@pytest.mark.promise("P22", "P27", "P88")
+def test_a_writer_killed_again_and_again_loses_nothing_and_counts_nothing_twice(journal):
+    dice = random.Random(3)
+    with Sender(journal, pause_s=0.005):
+        for _ in range(5):
+            place = last_id()
+            with program(*WRITER) as writer:
+                # In the middle of its work: at its first batches, or some later.
+                wait_until(lambda place=place: moved_from(place), "the writer's first batch")
+                time.sleep(dice.uniform(0, 0.1))
+                kill(writer)
+
+    journal.check()
+
+
+@pytest.mark.promise("P22", "P27")
+def test_forty_writers_killed_within_a_fifth_of_a_second_of_their_start(journal):
+    with Sender(journal, pause_s=0.005), program("-m", "tests.faults.storm", "40") as storm:
+        assert storm.wait(timeout=60) == 0
+
+    journal.check()
+
+
+def test_the_check_sees_what_a_mistaken_writer_loses(journal):
+    # The same storm over a writer that moves on before its rows are committed.
+    with (
+        Sender(journal, pause_s=0.005),
+        program("-m", "tests.faults.storm", "20", "position-first") as storm,
+    ):
+        assert storm.wait(timeout=60) == 0
+
+    with pytest.raises(AssertionError, match="lost"):
+        journal.check()
+
+
+@pytest.mark.promise("P88")
+def test_a_second_writer_takes_over_from_a_killed_one(journal):
+    with Sender(journal, pause_s=0.01), program(*WRITER) as first, program(*WRITER) as second:
+        wait_until(lambda: stored() > 0, "the first batch")
+        # Whoever has the shard: the other one waits. Both are killed in turn; the survivor goes on within seconds.
+        for process in (first, second):
+            place = last_id()
+            wait_until(lambda place=place: last_id() != place, "progress")
+            kill(process)
+            if process is first:
+                place, since_s = last_id(), time.monotonic()
+                wait_until(lambda place=place: last_id() != place, "the other writer")
+                assert time.monotonic() - since_s < 15
+
+    journal.check()
+
+
+@pytest.mark.promise("P27")
+def test_a_writer_told_to_end_writes_what_has_arrived(journal):
+    with program(*WRITER) as writer:
+        with Sender(journal):
+            wait_until(lambda: stored() > 0, "the first batch")
+        writer.send_signal(signal.SIGTERM)
+        assert writer.wait(timeout=30) == 0
+        # All of it, without another writer's help.
+        assert stored() == 47 * len(journal.sent)
+
+    journal.check()
+
+
+@pytest.mark.promise("P27", "P88")
+def test_a_log_killed_and_restarted_is_bridged_by_the_store(journal, tmp_path):
+    server = EmbeddedValkey(tmp_path / "log", port_pick(), "log")
+    server.start()
+    try:
+        with override_settings(LOG_REDIS_URL=server.url), program(*WRITER):
+            with Sender(journal, pause_s=0.005):
+                for _ in range(2):
+                    place = len(journal.sent)
+                    wait_until(lambda place=place: len(journal.sent) > place + 20, "sending")
+                    before = journal.durabilities.copy()
+                    os.kill(server.pid, signal.SIGKILL)
+                    wait_until(
+                        lambda before=before: journal.durabilities["store"] > before["store"] + 10,
+                        "the store's turn",
+                    )
+                    server.start()
+                    before = journal.durabilities.copy()
+                    wait_until(
+                        lambda before=before: journal.durabilities["log"] > before["log"] + 10,
+                        "the log's turn",
+                    )
+            wait_until(lambda: stored() == 47 * len(journal.sent), "the writer")
+            journal.check()
+    finally:
+        server.stop()
+    assert journal.durabilities.keys() == {"log", "store"}
+
+
+@contextmanager
+def store_closed():
+    """The store refuses every new connection to this test's database, and has cut all but our own."""
+    name = connection.settings_dict["NAME"]
+    # From beside: a database cannot be closed by a session in it.
+    elsewhere = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/postgres"))
+    with psycopg.connect(elsewhere, autocommit=True) as beside:
+        try:
+            beside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            cut = beside.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
+                [name, connection.connection.info.backend_pid],
+            )
+            assert cut.fetchone()[0] >= 1
+            yield
+        finally:
+            beside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
+@pytest.mark.promise("P27", "P88")
+def test_while_the_store_refuses_connections_the_log_takes_events_and_the_writer_waits(journal):
+    with program(*WRITER) as writer, Sender(journal, pause_s=0.01):
+        wait_until(lambda: stored() > 0, "the first batch")
+        with store_closed():
+            place, sent = last_id(), len(journal.sent)
+            wait_until(lambda: len(journal.sent) > sent + 100, "events into the log")
+            assert last_id() == place
+            assert writer.poll() is None
+        wait_until(lambda: last_id() != place, "the writer's return")
+
+    assert journal.durabilities.keys() == {"log"}
+    journal.check()
