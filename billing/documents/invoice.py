@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from babel import Locale
 from django.template.loader import render_to_string
 
+from aforo.kernel.periods import Period
+
 from ..models import Invoice, InvoiceLine, InvoiceTax
+from ..selectors.periods import last_day
 from ..selectors.profiles import billing_profile_for
 from .numbers import DEFAULT, day_text, money_text, number_text
 from .sentences import STAGE_NAMES, sentence
@@ -88,7 +90,8 @@ def trace_html(invoice: Invoice, *, locale: Locale = DEFAULT) -> str:
 def _head(invoice: Invoice, locale: Locale) -> dict[str, Any]:
     zone = invoice.customer.zone
     seller = billing_profile_for(invoice.tenant)
-    last = (invoice.period_end - timedelta.resolution).astimezone(zone).date()
+    first = invoice.period_start.astimezone(zone).date()
+    last = last_day(Period(invoice.period_start, invoice.period_end), zone)
     return {
         "invoice": invoice,
         "lang": str(locale).replace("_", "-"),
@@ -96,7 +99,7 @@ def _head(invoice: Invoice, locale: Locale) -> dict[str, Any]:
         "seller_address": seller.legal_address,
         "title": invoice.number or "Draft invoice",
         "issued_on": day_text(invoice.issued_at.astimezone(zone).date(), locale) if invoice.issued_at else "",
-        "period": f"{day_text(invoice.period_start.astimezone(zone).date(), locale)} – {day_text(last, locale)}",
+        "period": f"{day_text(first, locale)} – {day_text(last, locale)}",
         "zone": zone.key,
     }
 

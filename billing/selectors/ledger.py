@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet, Sum
 from aforo.kernel.decimals import total
 from aforo.tenancy.models import Tenant
 
-from ..models import LedgerEntry, LedgerTransaction
+from ..models import LedgerEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,6 @@ class TrialBalance:
 
     accounts: tuple[AccountBalance, ...]
     off: dict[str, Decimal]
-
-
-def ledger_transactions_for(tenant: Tenant) -> QuerySet[LedgerTransaction]:
-    return LedgerTransaction.objects.of(tenant)
 
 
 def ledger_entries_for(tenant: Tenant) -> QuerySet[LedgerEntry]:
