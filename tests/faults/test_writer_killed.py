@@ -25,18 +25,10 @@ from .programs import kill, program, wait_until
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("redis_empty", "_rows_empty"),
+    pytest.mark.usefixtures("redis_empty", "unmanaged_empty"),
 ]
 
 WRITER = ("manage.py", "writer")
-
-
-@pytest.fixture
-def _rows_empty():
-    """The tables that Django does not manage, and so does not empty, are empty after a test."""
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE metering_event, metering_identity, metering_bucket")
 
 
 @pytest.fixture
