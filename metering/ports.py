@@ -5,6 +5,7 @@ Tenancy and metering's own selectors fill `Directory`; billing fills `CustomerDi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -29,6 +30,9 @@ class Directory(Protocol):
 
     def customer(self, external_id: str) -> CustomerRef | None:
         """The customer of this external id, or None where the tenant has none."""
+
+    def customers_expect(self, external_ids: Iterable[str]) -> None:
+        """These are about to be asked for: look up at once what memory does not know of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,9 @@ def accept_each(raws: RawEvents, submission: Submission, directory: Directory) -
     Raises Problem("tenant_mismatch") where the header X-Tenant-Id disagrees with the key.
     """
     receipt = receipt_of(submission, directory, is_single=raws.is_single, has_escapes=raws.has_escapes)
+    if len(raws) > 1:
+        # 10,000 unknown customers are one look-up, not 10,000.
+        directory.customers_expect(schema.customers_named(raws, submission.door))
     return [verdict(raw, index, receipt) for index, raw in enumerate(raws)]
 
 

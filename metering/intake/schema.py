@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from aforo.kernel.errors import Refusal
@@ -12,6 +13,7 @@ from aforo.kernel.texts import is_storable
 
 from ..event import REQUIRED_FIELDS, Door
 from ..meters import NotANumber, kind_of, number_of
+from .cloud_events import FIELDS as CLOUD_EVENT_FIELDS
 from .cloud_events import is_cloud_event, plain_event_of
 from .draft import Draft, Receipt
 from .identity import generated_key
@@ -55,6 +57,19 @@ def names_at(door: Door) -> dict[str, tuple[str, int]]:
     table = {name: (field, rank) for field, names in ALIASES.items() for rank, name in enumerate(names)}
     table["tenantId"] = (TENANT_ID_MEANS[door], len(ALIASES[TENANT_ID_MEANS[door]]))
     return table
+
+
+def customers_named(raws: Iterable[Any], door: Door) -> set[str]:
+    """The customers that raw events name, as far as can be seen at a glance; `check` decides."""
+    names = [name for name, (field, _) in _NAMES[door].items() if field == "customer_id"]
+    names.append(next(name for name, field in CLOUD_EVENT_FIELDS.items() if field == "customer_id"))
+    return {
+        value
+        for raw in raws
+        if type(raw) is dict
+        for name in names
+        if type(value := raw.get(name)) is str and len(value) <= TEXT_LENGTH_MAX and value.isprintable()
+    }
 
 
 _NAMES: dict[Door, dict[str, tuple[str, int]]] = {door: names_at(door) for door in TENANT_ID_MEANS}

@@ -7,6 +7,7 @@ A customer's number never changes under its external id, so it is trusted for a 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError
@@ -39,8 +40,8 @@ _customers: dict[tuple[int, str], tuple[CustomerRef, float]] = {}
 def directory_for(tenant_id: int) -> Directory:
     """The directory for one submission, or one batch of the writer: make a new one for each.
 
-    What it does not find is asked of PostgreSQL once and then stays unknown to this directory, so that 10,000 events
-    of one unknown customer cost one query, while the next submission sees a customer created a moment ago.
+    What it does not find is asked of PostgreSQL once and then stays unknown to this directory, so that 10,000 unknown
+    customers cost one query, while the next submission sees a customer created a moment ago.
     """
     return _TenantDirectory(tenant_id)
 
@@ -67,28 +68,44 @@ class _TenantDirectory:
 
     def customer(self, external_id: str) -> CustomerRef | None:
         kept = _customers.get((self._tenant_id, external_id))
-        if kept is not None and self._made_at_s - kept[1] < CUSTOMERS_TRUSTED_S:
+        if kept is not None and self._is_fresh(kept):
             return kept[0]
         if external_id in self._unknown:
             return None
         try:
-            row_id = self._read_customer(external_id)
+            return self._read_customers([external_id]).get(external_id)
         except OUTAGE:
             if kept is None:
                 raise
             return kept[0]
-        if row_id is None:
-            self._unknown.add(external_id)
-            return None
-        found = CustomerRef(row_id, external_id)
-        if len(_customers) >= CUSTOMERS_KEPT_MAX:
-            _customers.clear()
-        _customers[self._tenant_id, external_id] = found, self._made_at_s
-        return found
 
-    def _read_customer(self, external_id: str) -> int | None:
-        rows = Customer.objects.filter(tenant_id=self._tenant_id, external_id=external_id)
-        return rows.values_list("id", flat=True).first()
+    def customers_expect(self, external_ids: Iterable[str]) -> None:
+        missing = [
+            external_id
+            for external_id in external_ids
+            if external_id not in self._unknown
+            and ((kept := _customers.get((self._tenant_id, external_id))) is None or not self._is_fresh(kept))
+        ]
+        if len(missing) < 2:
+            return
+        try:
+            self._read_customers(missing)
+        except OUTAGE:
+            # Whether a name is known from before is decided for each, when it is asked for.
+            return
+
+    def _is_fresh(self, kept: tuple[CustomerRef, float]) -> bool:
+        return self._made_at_s - kept[1] < CUSTOMERS_TRUSTED_S
+
+    def _read_customers(self, external_ids: list[str]) -> dict[str, CustomerRef]:
+        rows = Customer.objects.filter(tenant_id=self._tenant_id, external_id__in=external_ids)
+        found = {name: CustomerRef(number, name) for number, name in rows.values_list("id", "external_id")}
+        self._unknown |= set(external_ids) - found.keys()
+        if len(_customers) + len(found) > CUSTOMERS_KEPT_MAX:
+            _customers.clear()
+        for name, customer in found.items():
+            _customers[self._tenant_id, name] = customer, self._made_at_s
+        return found
 
     def _read_meters(self) -> _MeterTable:
         # Taken before the query: a change that commits meanwhile is then noticed no later than its time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +44,9 @@ class FixedDirectory:
 
     def customer(self, external_id: str) -> CustomerRef | None:
         return CustomerRef(1, external_id) if external_id == "cust_abc" else None
+
+    def customers_expect(self, external_ids: Iterable[str]) -> None:
+        pass
 
 
 def submission(body: Any, **changes: Any) -> Submission:

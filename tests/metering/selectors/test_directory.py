@@ -71,6 +71,20 @@ def test_an_unknown_name_costs_one_query_however_often_it_comes(acme, django_ass
             assert asked.meters_for("nothing") == ()
 
 
+def test_the_customers_of_a_batch_are_looked_up_at_once(acme, django_assert_num_queries):
+    made = customer(acme.tenant, "cust_1")
+    names = [f"cust_{number}" for number in range(100)]
+    asked = directory_for(acme.tenant.pk)
+
+    with django_assert_num_queries(1):
+        asked.customers_expect(names)
+        found = [asked.customer(name) for name in names]
+        asked.customers_expect(names)
+
+    assert [ref.id for ref in found if ref is not None] == [made.pk]
+    assert found[1].external_id == "cust_1"
+
+
 def test_tenants_do_not_see_each_other(acme):
     other = workspace("other")
     customer(other.tenant, "cust_of_other")
