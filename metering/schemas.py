@@ -111,7 +111,7 @@ class VerdictSerializer(serializers.Serializer):
     facts = serializers.DictField(required=False, help_text="The numbers and fields behind the detail.")
 
 
-class ReceiptSerializer(serializers.Serializer):
+class IngestAnswerSerializer(serializers.Serializer):
     accepted = serializers.IntegerField()
     duplicates = serializers.IntegerField(help_text="Known already when the answer was given; counted once.")
     rejected = serializers.IntegerField(help_text="Kept as dead letters.")

@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from aforo.http.documentation import problems
 
 from ..decoding import CLOUD_EVENT, CLOUD_EVENTS, NDJSON
-from ..schemas import EventSerializer, ReceiptSerializer
+from ..schemas import EventSerializer, IngestAnswerSerializer
 
 _HEADER = OpenApiParameter.HEADER
 
@@ -120,7 +120,7 @@ INGEST_SCHEMA = extend_schema(
         CLOUD_EVENT: OpenApiTypes.OBJECT,
         CLOUD_EVENTS: OpenApiTypes.OBJECT,
     },
-    responses={202: ReceiptSerializer, **INGEST_PROBLEMS},
+    responses={202: IngestAnswerSerializer, **INGEST_PROBLEMS},
     examples=[
         request_example("quick start", _QUICK_START),
         request_example("all fields", _ALL_FIELDS),

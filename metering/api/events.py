@@ -28,13 +28,13 @@ from ..schemas import (
     EventsPageSerializer,
     EventsQuery,
     EventStateSerializer,
+    IngestAnswerSerializer,
     MeterCallSerializer,
-    ReceiptSerializer,
     StoredEventSerializer,
 )
 from ..selectors.event_steps import refusals_for, steps_of, steps_of_refusal
 from ..selectors.events import EventPlace, StoredEvent, event_for, events_for
-from ..services.events import Envelope, Receipt, Verdict, events_ingest
+from ..services.events import Envelope, IngestAnswer, Verdict, events_ingest
 from ..waiting import TooMuchWaits, is_waiting
 from .documentation import (
     ACCEPTED_EXAMPLE,
@@ -51,13 +51,13 @@ _TRUE = frozenset({"true", "1", "yes", "on", ""})
 def ingested(request: Request, door: Door) -> Response:
     """The request's events in the log, and the answer to their sender."""
     body = body_read(request._request, bytes_max=BODY_BYTES_MAX)
-    receipt = events_ingest(
+    answer = events_ingest(
         tenant=request.user.tenant,
         api_key_id=request.user.key_id,
         body=body,
         envelope=_envelope(request, door),
     )
-    return _answer(receipt, is_verbose=_flag(request, "verbose"))
+    return _response(answer, is_verbose=_flag(request, "verbose"))
 
 
 def _envelope(request: Request, door: Door) -> Envelope:
@@ -90,21 +90,21 @@ def _utf8(header: str | None) -> str | None:
         return header
 
 
-def _answer(receipt: Receipt, *, is_verbose: bool) -> Response:
-    if receipt.is_single and (refusal := receipt.verdicts[0].refusal) is not None:
-        key = receipt.verdicts[0].idempotency_key
+def _response(answer: IngestAnswer, *, is_verbose: bool) -> Response:
+    if answer.is_single and (refusal := answer.verdicts[0].refusal) is not None:
+        key = answer.verdicts[0].idempotency_key
         raise Problem(refusal.code, refusal.detail, **{**refusal.facts, "idempotency_key": key})
-    rejected = receipt.count("rejected")
+    rejected = answer.count("rejected")
     # A single event's row says its key, which may have been generated.
-    told = [one for one in receipt.verdicts if one.is_told or is_verbose or receipt.is_single]
+    told = [one for one in answer.verdicts if one.is_told or is_verbose or answer.is_single]
     document = {
-        "accepted": receipt.count("accepted"),
-        "duplicates": receipt.count("duplicate"),
+        "accepted": answer.count("accepted"),
+        "duplicates": answer.count("duplicate"),
         "rejected": rejected,
         "failed": rejected,
         "events": [_row(one) for one in told],
     }
-    return Response(document, status=202, headers={"Aforo-Durability": receipt.durability})
+    return Response(document, status=202, headers={"Aforo-Durability": answer.durability})
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class MeterCallView(APIView):
         description="POST /v1/events for SDKs; `tenantId` is your own tenant, the customer.",
         parameters=INGEST_PARAMETERS,
         request=MeterCallSerializer,
-        responses={202: ReceiptSerializer, **INGEST_PROBLEMS},
+        responses={202: IngestAnswerSerializer, **INGEST_PROBLEMS},
         examples=[
             request_example(
                 "tokens",
@@ -213,7 +213,7 @@ class CompoundView(APIView):
         summary="Meter several measurements of one request",
         parameters=INGEST_PARAMETERS,
         request=CompoundSerializer,
-        responses={202: ReceiptSerializer, **INGEST_PROBLEMS},
+        responses={202: IngestAnswerSerializer, **INGEST_PROBLEMS},
         examples=[
             request_example(
                 "one completion",

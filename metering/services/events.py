@@ -65,7 +65,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class IngestAnswer:
     """What a request's events were found to be, and where they lie. is_single: one event and no batch."""
 
     verdicts: tuple[Verdict, ...]
@@ -76,7 +76,7 @@ class Receipt:
         return Counter(verdict.status for verdict in self.verdicts)[status]
 
 
-def events_ingest(*, tenant: Tenant, api_key_id: UUID | None, body: Body, envelope: Envelope) -> Receipt:
+def events_ingest(*, tenant: Tenant, api_key_id: UUID | None, body: Body, envelope: Envelope) -> IngestAnswer:
     """Keep a request's events in the log and say what each of them is.
 
     body: as received, compressed where the envelope says so.
@@ -114,7 +114,7 @@ def events_ingest(*, tenant: Tenant, api_key_id: UUID | None, body: Body, envelo
         raise
     # Before the append: the writer is quick, and the event itself would be found as its own duplicate.
     verdicts = _verdicts(tenant, submission, judged)
-    return Receipt(verdicts, append(submission), raws.is_single)
+    return IngestAnswer(verdicts, append(submission), raws.is_single)
 
 
 def _refused(received: Submission, body: Body, problem: Problem) -> Submission:

@@ -92,6 +92,7 @@ def test_a_number_of_a_corrected_payload_is_exact(api, acme, letter):
     assert api.get("/v1/events/k1").json()["event"]["quantity"] == "0.1000000000000000000001"
 
 
+@pytest.mark.promise("P23")
 def test_what_was_stored_meanwhile_is_a_duplicate(api, acme, stored, letter):
     customer(acme.tenant, "cust_new")
     assert api.post("/v1/events", call("k1", customer_id="cust_new")).status_code == 202

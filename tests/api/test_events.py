@@ -2,9 +2,12 @@
 
 import gzip
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
+from django.db import connection
 
 from aforo.kernel.clock import clock_at, now
 from aforo.kernel.periods import instant_text
@@ -12,9 +15,10 @@ from aforo.tenancy.services.api_keys import api_key_create
 from billing.services.catalog import version_draft, version_publish
 from metering import log
 from metering.models import DeadLetter, Event
+from metering.writer import Writer
 from tests.catalogs import on_sale, subscribed
 from tests.metering.rows import call, tally
-from tests.workspaces import customer, meter
+from tests.workspaces import customer, meter, workspace
 
 from .conftest import Api
 
@@ -263,8 +267,6 @@ def test_a_batch_takes_its_keys_from_the_header_and_verbose_tells_all(api):
 
 @pytest.mark.parametrize("key", ["a/b//c", "batch", "100% sure?", "ключ é", "a" * 255, "."])
 def test_any_printable_key_has_an_address(api, stored, key):
-    from urllib.parse import quote
-
     api.post("/v1/events", {"metric": "api.call", "customer_id": "cust_abc"}, Idempotency_Key=_header(key))
     stored()
 
@@ -445,3 +447,46 @@ def test_with_nothing_durable_the_sender_is_asked_to_wait(api, acme, settings, m
         answer = api.post("/v1/events", body)
         assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
         assert int(answer["Retry-After"]) > 0
+
+
+@pytest.mark.promise("P23")
+def test_a_whole_period_sent_again_changes_no_usage(api, acme, stored):
+    sent = [
+        call(f"k{number}", number, timestamp=instant_text(now() - timedelta(hours=number)))
+        for number in range(40)
+    ]
+    meter(acme.tenant, "tokens", "SUM", event_name="api.call")
+    month = {"customer_id": "cust_abc", "metric": "tokens", "start": instant_text(now() - timedelta(days=3))}
+    api.post("/v1/events", sent)
+    stored()
+    before = api.get("/v1/usage", **month, window="day").json()
+
+    again = api.post("/v1/ingest/batch", {"events": list(reversed(sent))}).json()
+    stored()
+
+    assert (again["accepted"], again["duplicates"]) == (0, 40)
+    after = api.get("/v1/usage", **month, window="day").json()
+    # 0 + 1 + … + 39
+    assert before["quantity"] == after["quantity"] == "780"
+    # Those of 24 to 39 hours ago are late.
+    assert tally(acme) == {"received": 80, "accepted": 40, "duplicates": 40, "late": 16}
+
+
+@pytest.mark.promise("P22")
+@pytest.mark.django_db(transaction=True)
+def test_one_key_from_many_senders_at_once_is_one_event(redis_empty):
+    acme = workspace()
+
+    def send(sender: int) -> int:
+        try:
+            return Api(acme.key).post("/v1/events", [call("k1"), call(f"own{sender}")]).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(24)))
+    Writer(0).drain()
+
+    assert answers == [202] * 24
+    assert Event.objects.filter(key="k1").count() == 1
+    assert tally(acme) == {"received": 48, "accepted": 25, "duplicates": 23}
