@@ -183,9 +183,30 @@ SPECTACULAR_SETTINGS = {
 UNFOLD = {
     "SITE_TITLE": "Aforo",
     "SITE_HEADER": "Aforo",
+    "SITE_SUBHEADER": "aforo.console.navigation.tenant_name",
+    "SITE_DROPDOWN": "aforo.console.navigation.tenant_dropdown",
     "SITE_SYMBOL": "speed",
+    "ENVIRONMENT": "aforo.console.navigation.environment",
+    "DASHBOARD_CALLBACK": "aforo.console.dashboard.home",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "#eff6ff",
+            "100": "#dbeafe",
+            "200": "#bfdbfe",
+            "300": "#93c5fd",
+            "400": "#60a5fa",
+            "500": "#3b82f6",
+            "600": "#1d5fd1",
+            "700": "#1a4fae",
+            "800": "#1b438c",
+            "900": "#1c3a6f",
+            "950": "#142444",
+        },
+    },
+    "SIDEBAR": {"navigation": "aforo.console.navigation.sidebar"},
 }
 
 LOGGING = {

@@ -10,6 +10,7 @@ from aforo.http.health import health, ready
 urlpatterns = [
     path("health", health),
     path("ready", ready),
+    path("admin/", include("aforo.console.urls")),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),

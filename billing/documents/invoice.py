@@ -65,12 +65,19 @@ def invoice_html(
     invoice: Invoice, lines: Iterable[InvoiceLine], taxes: Iterable[InvoiceTax], *, locale: Locale = DEFAULT
 ) -> str:
     """The invoice's page; the same rows and locale give the same bytes."""
+    return render_to_string("billing/invoice.html", invoice_context(invoice, lines, taxes, locale=locale))
+
+
+def invoice_context(
+    invoice: Invoice, lines: Iterable[InvoiceLine], taxes: Iterable[InvoiceTax], *, locale: Locale = DEFAULT
+) -> dict[str, Any]:
+    """What a page shows of an invoice, all of it text as people read it."""
 
     def money(amount: Decimal) -> str:
         return money_text(amount, invoice.currency, locale)
 
     trace = trace_of(invoice, locale)
-    context = {
+    return {
         **_head(invoice, locale),
         "lines": [_line(line, trace, money, locale) for line in lines],
         "totals": list(_totals(invoice, taxes, money, locale)),
@@ -78,7 +85,6 @@ def invoice_html(
         "due_on": day_text(invoice.due_on, locale) if invoice.due_on else "",
         "issues": invoice.issues,
     }
-    return render_to_string("billing/invoice.html", context)
 
 
 def trace_html(invoice: Invoice, *, locale: Locale = DEFAULT) -> str:

@@ -145,6 +145,28 @@ def charge_add(*, tenant: Tenant, plan: str, version: int, **charge: Any) -> Cha
 
 
 @transaction.atomic
+def charge_update(*, tenant: Tenant, plan: str, version: int, code: str, **changes: Any) -> Charge:
+    """Change what is given of a draft's charge; tiers, where given, take the place of those it has.
+
+    changes: as of `charge_add`, save the code. Locks the plan. Raises Problem as `charge_add` does.
+    """
+    charge = charge_for(_draft(tenant, plan, version), code)
+    tiers = changes.pop("tiers", None)
+    if "meter" in changes:
+        meter = changes.pop("meter")
+        charge.meter = meter_for(tenant, meter) if meter else None
+    for column, value in changes.items():
+        setattr(charge, column, value)
+    if tiers is None:
+        row_save(charge)
+        charge_check(charge)
+    else:
+        charge.tiers.all().delete()
+        _charge_save(charge, [Tier(**tier) for tier in tiers])
+    return charge
+
+
+@transaction.atomic
 def charge_remove(*, tenant: Tenant, plan: str, version: int, code: str) -> None:
     """Locks the plan. Raises Problem not_found, or state_conflict where the version is no draft."""
     charge_for(_draft(tenant, plan, version), code).delete()

@@ -1,0 +1,13 @@
+"""Addresses of the console's own pages, beside the admin's under /admin/."""
+
+from django.contrib import admin
+from django.urls import path
+
+from . import events
+from .tenant_switch import tenant_switch
+
+urlpatterns = [
+    path("tenant", admin.site.admin_view(tenant_switch), name="tenant-switch"),
+    path("events/", admin.site.admin_view(events.events_page), name="console-events"),
+    path("events/<path:key>", admin.site.admin_view(events.event_page), name="console-event"),
+]

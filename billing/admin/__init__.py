@@ -1,0 +1,33 @@
+"""The admin's pages on catalog, customers' subscriptions and money; one noun a file."""
+
+from . import (
+    bill_run,
+    charge,
+    contract,
+    coupon,
+    invoice,
+    ledger,
+    offering,
+    product,
+    profile,
+    rate_plan,
+    subscription,
+    tax_rate,
+    wallet,
+)
+
+__all__ = [
+    "bill_run",
+    "charge",
+    "contract",
+    "coupon",
+    "invoice",
+    "ledger",
+    "offering",
+    "product",
+    "profile",
+    "rate_plan",
+    "subscription",
+    "tax_rate",
+    "wallet",
+]

@@ -1,0 +1,86 @@
+"""Coupons: made here, attached on a subscription's page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+
+from aforo.tenancy.admin.rows import RowForm
+from aforo.tenancy.admin.workspace import tenant_of_request
+from aforo.tenancy.models import Tenant
+
+from ..models import Coupon, CouponRedemption
+from ..services.coupons import coupon_create
+from .base import BillingAdmin, BillingInline, money, number
+
+# What each choice makes of the fields that hang on it.
+_KIND_FIELDS = {"percent": "PERCENTAGE", "amount": "FIXED_AMOUNT", "currency": "FIXED_AMOUNT"}
+
+
+class CouponForm(RowForm):
+    """What the chosen kind and duration do not have is hidden, and taken as left out."""
+
+    def clean(self) -> dict[str, Any]:
+        sent = self.cleaned_data
+        hidden = [name for name in ("percent", "amount") if sent.get("kind") != _KIND_FIELDS[name]]
+        if sent.get("duration") != Coupon.Duration.REPEATING:
+            hidden.append("duration_periods")
+        for name in hidden:
+            self._errors.pop(name, None)
+            sent[name] = None
+        return super().clean()
+
+
+class RedemptionInline(BillingInline):
+    model = CouponRedemption
+    verbose_name_plural = "Attached to"
+    fields = readonly_fields = ("subscription", "redeemed_at")
+
+
+@admin.register(Coupon)
+class CouponAdmin(BillingAdmin):
+    form = CouponForm
+    list_display = ("code", "name", "value", "lasts", "redeemed")
+    list_filter = (("kind", ChoicesDropdownFilter),)
+    search_fields = ("code", "name")
+    fieldsets = (
+        (None, {"fields": (("code", "name"),)}),
+        ("Value", {"fields": ("kind", "percent", ("amount", "currency"))}),
+        ("Lasts", {"fields": (("duration", "duration_periods"),)}),
+        ("Limits", {"fields": (("redemptions_max", "redemptions_max_per_customer"),)}),
+    )
+    conditional_fields = {
+        **{name: f"kind == '{kind}'" for name, kind in _KIND_FIELDS.items()},
+        "duration_periods": "duration == 'REPEATING'",
+    }
+    inlines = (RedemptionInline,)
+    empty_state = "A coupon takes a percentage or an amount off a subscription's invoices."
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        tenant = tenant_of_request(request)
+        own = {"currency": tenant.currency, "kind": "PERCENTAGE"} if tenant else {}
+        return {**own, **super().get_changeform_initial_data(request)}
+
+    @display(description="Value")
+    def value(self, coupon: Coupon) -> str:
+        if coupon.kind == Coupon.Kind.PERCENTAGE:
+            return f"{number(coupon.percent)} %"
+        return money(coupon.amount, coupon.currency)
+
+    @display(description="Lasts")
+    def lasts(self, coupon: Coupon) -> str:
+        if coupon.duration == Coupon.Duration.REPEATING:
+            return f"{coupon.duration_periods} periods"
+        return coupon.get_duration_display()
+
+    @display(description="Redeemed", ordering="redemption_count")
+    def redeemed(self, coupon: Coupon) -> str:
+        limit = f" of {coupon.redemptions_max:,}" if coupon.redemptions_max is not None else ""
+        return f"{coupon.redemption_count:,}{limit}"
+
+    def create(self, tenant: Tenant, **fields: Any) -> Coupon:
+        return coupon_create(tenant=tenant, **fields)

@@ -1,0 +1,203 @@
+"""Subscriptions: a customer on an offering; moved, cancelled and given coupons by buttons."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import ForeignKey, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
+
+from aforo.kernel.errors import Problem
+from aforo.kernel.periods import local_midnight
+from aforo.tenancy.admin.buttons import Ask, button, link, page_of
+from aforo.tenancy.admin.columns import COLOURS
+from aforo.tenancy.admin.rows import OwnRelatedFilter, RowForm
+from aforo.tenancy.admin.workspace import tenant_of_request
+from aforo.tenancy.models import Tenant
+
+from ..documents.invoice import invoice_html
+from ..models import Coupon, CouponRedemption, RatePlanVersion, Subscription, SubscriptionPhase
+from ..models.subscription import ENDED, LEGAL_MOVES, SubscriptionState
+from ..services.coupons import coupon_attach
+from ..services.invoices import invoice_preview
+from ..services.subscriptions import subscription_cancel, subscription_create, subscription_move
+from .base import BillingAdmin, BillingInline
+from .filters import CustomerFilter
+
+
+class SubscriptionForm(RowForm):
+    starts_on = forms.DateField(
+        required=False,
+        widget=UnfoldAdminSingleDateWidget,
+        help_text="First billed day in the customer's zone; empty: today.",
+    )
+    anchor_on = forms.DateField(
+        required=False,
+        widget=UnfoldAdminSingleDateWidget,
+        help_text="Its day of month begins each period; empty: the first billed day.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "plan_version" in self.fields:
+            self.fields["plan_version"].required = False
+
+
+def _reason() -> forms.CharField:
+    return forms.CharField(max_length=200, required=False, widget=UnfoldAdminTextInputWidget)
+
+
+class Move(Ask):
+    to = forms.ChoiceField(label="New state", widget=UnfoldAdminSelectWidget)
+    reason = _reason()
+
+    def __init__(self, *args: Any, row: Subscription, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        legal = LEGAL_MOVES[row.state]
+        self.fields["to"].choices = [
+            choice
+            for choice in SubscriptionState.choices
+            if choice[0] in legal - {SubscriptionState.CANCELLED}
+        ]
+
+
+class Cancellation(Ask):
+    ends_on = forms.DateField(
+        required=False,
+        label="First day without it",
+        help_text="In the customer's zone; empty: now.",
+        widget=UnfoldAdminSingleDateWidget,
+    )
+    reason = _reason()
+
+
+class CouponChoice(Ask):
+    coupon = forms.ModelChoiceField(queryset=Coupon.objects.none(), widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args: Any, row: Subscription, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        self.fields["coupon"].queryset = Coupon.objects.of(row.tenant)
+
+
+def _is_running(subscription: Subscription) -> bool:
+    return subscription.state not in ENDED
+
+
+class PhaseInline(BillingInline):
+    model = SubscriptionPhase
+    verbose_name_plural = "Phases"
+    fields = readonly_fields = ("moved_at", "before", "after", "reason")
+
+
+class CouponInline(BillingInline):
+    model = CouponRedemption
+    verbose_name_plural = "Coupons"
+    fields = readonly_fields = ("coupon", "redeemed_at")
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(BillingAdmin):
+    form = SubscriptionForm
+    renamed = {"plan": "plan_version", "version": "plan_version", "starts_at": "starts_on"}
+    list_display = ("code", "customer", "offering", "plan_version", "state_label", "starts_at", "ends_at")
+    list_select_related = ("customer", "offering", "plan_version__plan")
+    list_filter = (("state", ChoicesDropdownFilter), ("offering", OwnRelatedFilter), CustomerFilter)
+    list_filter_submit = True
+    search_fields = ("code", "customer__external_id", "customer__name")
+    autocomplete_fields = ("customer",)
+    add_fieldsets = (
+        (None, {"fields": ("code", "customer", ("offering", "plan_version"), ("starts_on", "anchor_on"))}),
+    )
+    fieldsets = (
+        (None, {"fields": (("code", "state_label"), "customer", ("offering", "plan_version"))}),
+        ("Periods", {"fields": (("starts_at", "ends_at"), "anchor_on")}),
+    )
+    readonly_fields = ("state_label",)
+    inlines = (CouponInline, PhaseInline)
+    actions_detail = ("preview", "attach_coupon", "move", "cancel")
+    empty_state = "A subscription puts a customer on an offering; from its start its usage is billed."
+
+    @display(description="State", ordering="state", label=COLOURS)
+    def state_label(self, subscription: Subscription) -> str:
+        return subscription.state
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "plan_version":
+            on_sale: QuerySet = field.queryset.filter(status=RatePlanVersion.Status.PUBLISHED)
+            field.queryset = on_sale.select_related("plan")
+            field.empty_label = "The newest of the offering's plan"
+            field.help_text = "Pinned: later versions do not change this subscription."
+        return field
+
+    def create(
+        self, tenant: Tenant, *, customer: Any, offering: Any, plan_version: Any, **fields: Any
+    ) -> Subscription:
+        pinned = (
+            {"plan": plan_version.plan.code, "version": plan_version.number}
+            if plan_version is not None
+            else {}
+        )
+        return subscription_create(
+            tenant=tenant, customer=customer.external_id, offering=offering.code, **pinned, **fields
+        )
+
+    @link("Preview invoice", icon="preview")
+    def preview(self, request: HttpRequest, subscription: Subscription) -> HttpResponse:
+        try:
+            document = invoice_preview(tenant=tenant_of_request(request), subscription_code=subscription.code)
+        except Problem as problem:
+            messages.error(request, problem.detail)
+            return redirect(page_of(subscription))
+        return HttpResponse(invoice_html(document.invoice, document.lines, document.taxes))
+
+    @button(
+        "Attach coupon",
+        icon="confirmation_number",
+        ask=CouponChoice,
+        offered=_is_running,
+        says="It counts from the first period that is not invoiced yet.",
+    )
+    def attach_coupon(self, request: HttpRequest, subscription: Subscription, coupon: Coupon) -> str:
+        coupon_attach(tenant=tenant_of_request(request), coupon=coupon.code, subscription=subscription.code)
+        return f"The coupon {coupon.code} is attached."
+
+    @button(
+        "Move",
+        icon="swap_horiz",
+        ask=Move,
+        offered=_is_running,
+        says="Changes the state, and writes down when and why.",
+    )
+    def move(self, request: HttpRequest, subscription: Subscription, to: str, reason: str) -> str:
+        moved = subscription_move(
+            tenant=tenant_of_request(request), code=subscription.code, to=to, reason=reason
+        )
+        return f"The subscription is {moved.get_state_display().lower()}."
+
+    @button(
+        "Cancel",
+        icon="cancel",
+        ask=Cancellation,
+        offered=_is_running,
+        variant=ActionVariant.DANGER,
+        says="It is billed until then, in proportion, and not from then on.",
+    )
+    def cancel(
+        self, request: HttpRequest, subscription: Subscription, ends_on: date | None, reason: str
+    ) -> str:
+        ended = subscription_cancel(
+            tenant=tenant_of_request(request),
+            code=subscription.code,
+            at=local_midnight(ends_on, subscription.customer.zone) if ends_on else None,
+            reason=reason,
+        )
+        return f"The subscription ends on {ended.ends_at.astimezone(ended.customer.zone):%Y-%m-%d %H:%M}."

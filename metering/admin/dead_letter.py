@@ -1,0 +1,168 @@
+"""Dead letters: refused events, read as they came, sent again or given up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, TextFilter
+from unfold.decorators import display
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from aforo.kernel.errors import PROBLEMS
+from aforo.kernel.texts import storable
+from aforo.tenancy.admin.buttons import Ask, button
+from aforo.tenancy.admin.columns import COLOURS, ago
+from aforo.tenancy.admin.rows import TenantAdmin
+from aforo.tenancy.admin.workspace import tenant_of_request
+
+from ..models import DeadLetter, DeadLetterStatus
+from ..services.dead_letters import dead_letter_discard, dead_letter_replay, dead_letters_replay
+
+
+class ReasonFilter(TextFilter):
+    title = "reason code"
+    parameter_name = "code"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(code=self.value()) if self.value() else queryset
+
+
+class Correction(Ask):
+    payload = forms.CharField(
+        required=False,
+        label="Event",
+        help_text="As received; correct it here, and the correction is sent in its place.",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "class": "font-mono"}),
+    )
+
+    def __init__(self, *args: Any, row: DeadLetter, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        self.fields["payload"].initial = payload_text(row)
+
+    def clean_payload(self) -> bytes | None:
+        """None for the event as received, so that a replay can tell a correction."""
+        text = self.cleaned_data["payload"]
+        if text.replace("\r\n", "\n") == payload_text(self.row):
+            return None
+        return text.encode()
+
+
+class Discard(Ask):
+    reason = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget)
+
+
+def is_open(letter: DeadLetter) -> bool:
+    return letter.status == DeadLetterStatus.NEW
+
+
+def payload_text(letter: DeadLetter) -> str:
+    """The payload as it came, as far as it is text."""
+    return storable(bytes(letter.payload).decode(errors="replace"))
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(TenantAdmin):
+    list_display = ("received", "status_label", "code", "customer", "metric", "idempotency_key", "attempts")
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ReasonFilter,
+        ("received_at", RangeDateTimeFilter),
+    )
+    list_filter_submit = True
+    search_fields = ("idempotency_key__exact", "customer__exact", "metric__exact")
+    search_help_text = "Idempotency key, customer or metric, as it was sent"
+    ordering = ("-id",)
+    actions = ("replay_selected",)
+    actions_detail = ("replay", "discard")
+    fieldsets = (
+        ("Why", {"fields": ("status_label", "code", "detail", "remedy")}),
+        ("Event as received", {"fields": ("payload_shown", "size", "content_type", "payload_sha256")}),
+        ("Sender", {"fields": (("customer", "metric"), ("idempotency_key", "source"), "received_at")}),
+        ("What became of it", {"fields": (("attempts", "changed_at"), ("actor", "reason"), "result")}),
+    )
+    readonly_fields = ("status_label", "remedy", "payload_shown", "size")
+    empty_state = "Every event that is refused is kept here with the reason, to be corrected and sent again."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        rows = super().get_queryset(request)
+        is_list = request.resolver_match is not None and request.resolver_match.url_name.endswith(
+            "_changelist"
+        )
+        return rows.defer("payload") if is_list else rows
+
+    @display(description="Received", ordering="received_at")
+    def received(self, letter: DeadLetter) -> str:
+        return ago(letter.received_at)
+
+    @display(description="Status", ordering="status", label=COLOURS)
+    def status_label(self, letter: DeadLetter) -> str:
+        return letter.status
+
+    @display(description="What to do")
+    def remedy(self, letter: DeadLetter) -> str:
+        return PROBLEMS[letter.code].remedy if letter.code in PROBLEMS else ""
+
+    @display(description="Payload")
+    def payload_shown(self, letter: DeadLetter) -> str:
+        return format_html(
+            '<pre id="payload" class="font-mono text-xs whitespace-pre-wrap break-all">{}</pre>',
+            payload_text(letter),
+        )
+
+    @display(description="Size")
+    def size(self, letter: DeadLetter) -> str:
+        kept = len(letter.payload)
+        whole = f"{letter.payload_length:,} bytes"
+        return whole if kept == letter.payload_length else f"{whole}, of which the first {kept:,} are kept"
+
+    @admin.action(description="Replay those that are new", permissions=["operate"])
+    def replay_selected(self, request: HttpRequest, letters: QuerySet) -> None:
+        """Oldest first, so that events are stored in the order they came."""
+        ids = list(letters.filter(status=DeadLetterStatus.NEW).order_by("pk").values_list("pk", flat=True))
+        done = dead_letters_replay(
+            tenant=tenant_of_request(request), letter_ids=ids, actor=request.user.get_username()
+        )
+        ended = Counter(letter.result.get("outcome", "left as it was") for part in done for letter in part)
+        said = ", ".join(f"{count:,} {outcome}" for outcome, count in ended.most_common())
+        messages.info(request, f"{len(ids):,} replayed{': ' + said if said else ''}.")
+
+    @button(
+        "Replay",
+        icon="replay",
+        ask=Correction,
+        offered=is_open,
+        says="Sends the event again through the same checks, at its original time of receipt.",
+    )
+    def replay(self, request: HttpRequest, letter: DeadLetter, payload: bytes | None) -> str:
+        done = dead_letter_replay(
+            tenant=tenant_of_request(request),
+            letter_id=letter.pk,
+            actor=request.user.get_username(),
+            payload=payload,
+        )
+        refused = done.result.get("detail")
+        return f"Refused again: {refused}" if refused else f"The event is now {done.result['outcome']}."
+
+    @button(
+        "Discard",
+        icon="delete",
+        ask=Discard,
+        offered=is_open,
+        variant=ActionVariant.DANGER,
+        says="Gives the event up; it stays here and counted, and is never billed.",
+    )
+    def discard(self, request: HttpRequest, letter: DeadLetter, reason: str) -> str:
+        dead_letter_discard(
+            tenant=tenant_of_request(request),
+            letter_id=letter.pk,
+            reason=reason,
+            actor=request.user.get_username(),
+        )
+        return "The dead letter is discarded."

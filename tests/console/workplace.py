@@ -1,0 +1,88 @@
+"""A tenant in which every page of the admin has a row to show, and somebody who is signed in."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from django.contrib.auth.models import User
+from django.test import Client
+
+from aforo.kernel.clock import clock_at
+from aforo.tenancy.admin.workspace import SESSION_KEY
+from aforo.tenancy.models import Tenant
+from aforo.tenancy.services.api_keys import api_key_create
+from billing.models import BillRun, Invoice
+from billing.services.bill_runs import bill_run_start, bill_run_work
+from billing.services.contracts import contract_create
+from billing.services.profiles import billing_profile_set
+from billing.services.wallets import wallet_grant_add
+from metering.models import DeadLetter
+from tests.billing.builders import APRIL_2, demo_subscription
+
+PASSWORD = "correct horse battery"
+
+
+def staff(name: str = "ada") -> User:
+    return User.objects.create_superuser(name, password=PASSWORD)
+
+
+def signed_in(tenant: Tenant, name: str = "ada") -> Client:
+    """A browser of somebody who works in the tenant."""
+    client = Client()
+    client.force_login(User.objects.filter(username=name).first() or staff(name))
+    session = client.session
+    session[SESSION_KEY] = tenant.pk
+    session.save()
+    return client
+
+
+def a_dead_letter(tenant: Tenant, payload: bytes = b'{"event": "api.cal"}', **fields: object) -> DeadLetter:
+    given = {
+        "intake_id": DeadLetter.objects.count() + 1,
+        "code": "metric_unknown",
+        "detail": "No meter listens to 'api.cal'.",
+        "metric": "api.cal",
+        "payload": payload,
+        "payload_length": len(payload),
+        "payload_sha256": "0" * 64,
+        "content_type": "application/json",
+        "envelope": {
+            "door": "events",
+            "is_strict": False,
+            "source": None,
+            "idempotency_header": None,
+            "tenant_header": None,
+            "attributes": [],
+        },
+        "source": "rest",
+        "received_at": datetime(2026, 3, 15, 12, tzinfo=UTC),
+        **fields,
+    }
+    return DeadLetter.objects.create(tenant=tenant, **given)
+
+
+def furnish(tenant: Tenant) -> Invoice:
+    """One row for every page: the demo's plan, its invoice of March (140.35), and what stands around them."""
+    subscription = demo_subscription(tenant)
+    buyer = subscription.customer.external_id
+    api_key_create(tenant=tenant, name="gateway")
+    a_dead_letter(tenant)
+    billing_profile_set(tenant=tenant, legal_name="Acme Corp.", legal_address="1 Road\nTown")
+    wallet_grant_add(tenant=tenant, customer=buyer, amount=Decimal("50.00"))
+    contract_create(
+        tenant=tenant,
+        code="deal",
+        subscription=subscription.code,
+        starts_on=date(2026, 1, 1),
+        minimum_amount=100,
+    )
+    run = billed(tenant)
+    return run.items.get().invoice
+
+
+def billed(tenant: Tenant, starts_on: date = date(2026, 3, 1), ends_on: date = date(2026, 4, 1)) -> BillRun:
+    """A bill run, finished."""
+    with clock_at(APRIL_2):
+        run = bill_run_start(tenant=tenant, starts_on=starts_on, ends_on=ends_on, is_queued=False)
+        return bill_run_work(tenant=tenant, run_id=run.pk)
