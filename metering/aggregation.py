@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from operator import itemgetter
 from typing import NamedTuple
 
-from aforo.kernel.decimals import EXACT
+from aforo.kernel.decimals import EXACT, total
 from aforo.kernel.periods import Period
 
 ZERO = Decimal(0)
@@ -107,27 +108,16 @@ def fold_all(samples: Iterable[Sample], *, keeps_values: bool = False) -> Partia
     Values 2, 3 and one event without a number: count 3, value_count 2, sum 5, max 3, min 2.
     """
     kept = tuple(samples)
-    add = EXACT.add
-    numbers = [sample for sample in kept if sample.value is not None]
-    if not numbers:
+    values = [sample.value for sample in kept if sample.value is not None]
+    if not values:
         return Partial(count=len(kept), values=kept if keeps_values else ())
-    sum_of = ZERO
-    largest = smallest = latest = numbers[0]
-    for sample in numbers:
-        value = _number(sample)
-        sum_of = add(sum_of, value)
-        if value > _number(largest):
-            largest = sample
-        elif value < _number(smallest):
-            smallest = sample
-        if _recency(sample) > _recency(latest):
-            latest = sample
+    latest = max((sample for sample in kept if sample.value is not None), key=_recency)
     return Partial(
         count=len(kept),
-        value_count=len(numbers),
-        sum=sum_of,
-        max=largest.value,
-        min=smallest.value,
+        value_count=len(values),
+        sum=total(values),
+        max=max(values),
+        min=min(values),
         latest_at=latest.at,
         latest_key=latest.key,
         latest_value=latest.value,
@@ -246,9 +236,8 @@ def _number(sample: Sample) -> Decimal:
     return ZERO if sample.value is None else sample.value
 
 
-def _recency(sample: Sample) -> tuple[datetime, str, Decimal]:
-    # The value comes last so that even equal keys, which intake never lets through, have one answer.
-    return sample.at, sample.key, _number(sample)
+# The value comes last so that even equal keys, which intake never lets through, have one answer.
+_recency = itemgetter(0, 1, 2)
 
 
 def _is_later(a: Partial, b: Partial) -> bool:

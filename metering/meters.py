@@ -239,11 +239,11 @@ def value_of(meter: Meter, event: UsageEvent) -> Decimal | None:
 
 def sample_of(meter: Meter, event: UsageEvent) -> Sample:
     """What the event brings to the meter's aggregation."""
-    found = field_of(event, meter.value_property)
     text = None
     # Only UNIQUE looks at the text; the others are spared making it.
-    if meter.aggregation is Aggregation.UNIQUE and found is not None:
-        text = text_of(found)
+    if meter.aggregation is Aggregation.UNIQUE:
+        found = field_of(event, meter.value_property)
+        text = None if found is None else text_of(found)
     return Sample(event.timestamp, event.idempotency_key, value_of(meter, event), text)
 
 
