@@ -58,15 +58,15 @@ COPY = Outcome("copy")
 
 
 def store(submissions: Sequence[Submission], *, is_replay: bool = False) -> list[list[Outcome]]:
-    """Make rows of submissions, in one transaction (a savepoint, if there is one already).
+    """Make rows of submissions, in one transaction: the caller's, if it has one.
 
     is_replay: each submission is one dead letter sent again, with the letter's intake id and time of receipt. The tally
         moves it from dead letters to where it ends, and a refused one files no second letter; the letter's own row is
         the caller's to change, in the same transaction.
     Returns for each submission the outcomes of its events, in their order; none for one that was set aside (LogEntry).
-    Raises django.db.Error where the store is away; nothing is changed then.
+    Raises django.db.Error where the store is away; the transaction is then lost.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         reading = Reading()
         reads = [reading.of(submission) for submission in submissions]
         items = list(items_of(reads))

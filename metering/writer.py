@@ -246,10 +246,15 @@ class Writer:
 
     def _spool_drain(self) -> None:
         """Hand this host's spool to the store, where the writer of each entry's shard finds it."""
-        if settings.LOG_SPOOL_DIR and self._is_due("spool", SPOOL_EVERY_S):
+        if not settings.LOG_SPOOL_DIR or not self._is_due("spool", SPOOL_EVERY_S):
+            return
+        try:
             count = spool_drain(Path(settings.LOG_SPOOL_DIR), _entries_insert)
-            if count:
-                _logger.info("shard=%s spool entries=%s handed to the store", self.shard, count)
+        except OSError as error:
+            _logger.error("shard=%s spool cannot be read: %s", self.shard, error)
+            return
+        if count:
+            _logger.info("shard=%s spool entries=%s handed to the store", self.shard, count)
 
     def _write(self, entries: Sequence[bytes], move: Callable[[], object]) -> None:
         """Make rows of entries and move on behind them, in one transaction."""
