@@ -1,6 +1,6 @@
 """Rows to the pipeline's input: the only reader. Whatever a run may look at is snapshotted here, in a fixed order.
 
-Which terms hold for a period is decided in docs/decisions/0008-terms-in-force.md.
+Which terms hold for a period is decided in docs/decisions/0007-terms-in-force.md.
 """
 
 from __future__ import annotations

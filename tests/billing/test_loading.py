@@ -1,4 +1,4 @@
-"""What a run looks at: the terms in force for a period (docs/decisions/0008), in a fixed order."""
+"""What a run looks at: the terms in force for a period (docs/decisions/0007), in a fixed order."""
 
 from __future__ import annotations
 
