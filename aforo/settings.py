@@ -174,6 +174,8 @@ SPECTACULAR_SETTINGS = {
         "BillRunStatus": "billing.schemas.bill_runs.RUN_STATUSES",
         "InvoiceStatus": "billing.schemas.invoices.STORED_STATUSES",
         "InvoiceShownStatus": "billing.schemas.invoices.SHOWN_STATUSES",
+        "ApiKeyScope": "aforo.http.schemas.KEY_SCOPES",
+        "ApiKeyState": "aforo.http.schemas.KEY_STATES",
         "DeadLetterStatus": "metering.models.DeadLetterStatus.choices",
         "EventStatus": "metering.schemas.EVENT_STATUSES",
         "VerdictStatus": "metering.schemas.VERDICT_STATUSES",

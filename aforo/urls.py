@@ -14,6 +14,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("v1/", include("aforo.http.urls")),
     path("v1/", include("metering.urls")),
     path("v1/", include("billing.urls")),
     path("invoices/", include(billing.urls.pages)),

@@ -8,6 +8,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from aforo.kernel.decimals import plain
 from aforo.kernel.periods import instant_text
@@ -24,6 +25,30 @@ class StrictSerializer(serializers.Serializer):
                 {name: [f"This field is not known here; known are {known}."] for name in unknown}
             )
         return super().to_internal_value(data)
+
+
+def asked(kind: type[serializers.Serializer], request: Request) -> dict[str, Any]:
+    """The request's body as the serializer reads it. Raises DRF's ValidationError, answered as input_invalid."""
+    body = kind(data=request.data)
+    body.is_valid(raise_exception=True)
+    return body.validated_data
+
+
+class PageQuery(StrictSerializer):
+    """What every list takes; filters are added below it."""
+
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=200, help_text="Rows a page; 50.")
+    cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
+
+    @classmethod
+    def filters(cls, request: Request) -> dict[str, Any]:
+        """The filters of a list's address. Raises DRF's ValidationError."""
+        query = cls(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        return {name: value for name, value in query.validated_data.items() if name not in _PAGE}
+
+
+_PAGE = frozenset({"limit", "cursor"})
 
 
 @extend_schema_field({"type": "string", "format": "decimal", "example": "19366"})

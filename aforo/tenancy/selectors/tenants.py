@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from uuid import UUID
 
+from django.db.models import Q, QuerySet
+
+from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
 
-from ..models import ApiKey, Customer, Tenant
+from ..models import ApiKey, Customer, Environment, Tenant
 from .rows import found
 
 
@@ -33,6 +36,12 @@ def customers_for(tenant: Tenant) -> QuerySet[Customer]:
     return Customer.objects.of(tenant).order_by("id")
 
 
+def customers_listed(tenant: Tenant, *, parent: str | None = None, **equal: str) -> QuerySet[Customer]:
+    """With their parents. parent: external_id of the parent; equal: columns and their values."""
+    customers = customers_for(tenant).select_related("parent").filter(**equal)
+    return customers if parent is None else customers.filter(parent__external_id=parent)
+
+
 def customer_for(tenant: Tenant, external_id: str) -> Customer:
     """Raises Problem not_found."""
     return found(customers_for(tenant), external_id=external_id)
@@ -40,3 +49,24 @@ def customer_for(tenant: Tenant, external_id: str) -> Customer:
 
 def api_keys_for(tenant: Tenant) -> QuerySet[ApiKey]:
     return ApiKey.objects.of(tenant).select_related("tenant")
+
+
+def api_keys_listed(tenant: Tenant, *, state: str | None = None) -> QuerySet[ApiKey]:
+    """state: as of ApiKey.state; all of them if left out."""
+    keys = api_keys_for(tenant)
+    match state:
+        case None:
+            return keys
+        case "REVOKED":
+            return keys.filter(revoked_at__isnull=False)
+        case "EXPIRED":
+            return keys.filter(revoked_at=None, expires_at__lte=now())
+        case _:
+            working = keys.filter(Q(expires_at=None) | Q(expires_at__gt=now()), revoked_at=None)
+            is_asked = (state == "TEST") == (tenant.environment == Environment.TEST)
+            return working if is_asked else working.none()
+
+
+def api_key_for(tenant: Tenant, key_id: UUID) -> ApiKey:
+    """Raises Problem not_found."""
+    return found(api_keys_for(tenant), pk=key_id)

@@ -162,6 +162,8 @@ def test_the_database_refuses_what_no_service_would_do(shop, statement):
 def test_what_does_not_price_stays_editable_after_publication(shop):
     graduated(shop)
     version_publish(tenant=shop.tenant, plan="calls", version=1)
+    shop.meter.refresh_from_db()
+    assert shop.meter.frozen_at is not None
 
     shop.meter.name = "Calls to the API"
     shop.meter.save()
