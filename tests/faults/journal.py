@@ -75,9 +75,9 @@ class Journal:
 
 
 class Sender(threading.Thread):
-    """Sends bodies without a pause, but for *pause_s* after each, until told to stop."""
+    """Sends bodies, *pause_s* seconds apart, until told to stop."""
 
-    def __init__(self, journal: Journal, *, pause_s: float = 0.0) -> None:
+    def __init__(self, journal: Journal, *, pause_s: float) -> None:
         super().__init__()
         self.journal = journal
         self._pause_s = pause_s

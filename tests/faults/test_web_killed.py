@@ -24,7 +24,7 @@ from .programs import PATIENCE_S, ROOT, kill, program, wait_until
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("redis_empty", "unmanaged_empty"),
+    pytest.mark.usefixtures("redis_empty"),
 ]
 
 BODIES = 240

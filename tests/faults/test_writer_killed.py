@@ -25,7 +25,7 @@ from .programs import kill, program, wait_until
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("redis_empty", "unmanaged_empty"),
+    pytest.mark.usefixtures("redis_empty"),
 ]
 
 WRITER = ("manage.py", "writer")
@@ -51,7 +51,7 @@ def last_id() -> str | None:
 @pytest.mark.promise("P22", "P27", "P88")
 def test_a_writer_killed_again_and_again_loses_nothing_and_counts_nothing_twice(journal):
     dice = random.Random(3)
-    with Sender(journal, pause_s=0.005):
+    with Sender(journal, pause_s=0.02):
         for _ in range(5):
             place = last_id()
             with program(*WRITER) as writer:
@@ -103,7 +103,7 @@ def test_a_second_writer_takes_over_from_a_killed_one(journal):
 @pytest.mark.promise("P27")
 def test_a_writer_told_to_end_writes_what_has_arrived(journal):
     with program(*WRITER) as writer:
-        with Sender(journal):
+        with Sender(journal, pause_s=0.01):
             wait_until(lambda: stored() > 0, "the first batch")
         writer.send_signal(signal.SIGTERM)
         assert writer.wait(timeout=30) == 0
