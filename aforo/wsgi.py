@@ -1,4 +1,4 @@
-"""The WSGI application that the server loads."""
+"""The WSGI application that the server loads: the hot path, and Django behind it."""
 
 import os
 
@@ -6,4 +6,9 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aforo.settings")
 
-application = get_wsgi_application()
+django = get_wsgi_application()
+
+# Needs the apps, which Django has loaded by now.
+from .hot import Hot  # noqa: E402
+
+application = Hot(django)

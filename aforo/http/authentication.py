@@ -30,6 +30,12 @@ def key_holder(authorization: str | None, tenant_header: str | None) -> KeyHolde
     return holder
 
 
+def scope_demand(holder: KeyHolder, scope: str) -> None:
+    """Raises Problem scope_missing where the key does not carry the scope."""
+    if scope not in holder.scopes:
+        raise Problem("scope_missing", f"This call needs a key with the scope {scope!r}.", scope=scope)
+
+
 class ApiKeyAuthentication(BaseAuthentication):
     """Sets request.user to the KeyHolder; views take the tenant from there."""
 
@@ -48,7 +54,5 @@ class HasScope(BasePermission):
             return True
         if request.method not in view.allowed_methods:
             return True  # the answer is 405, which DRF gives after this check
-        scope = view.scopes["GET" if request.method == "HEAD" else request.method]
-        if scope not in request.user.scopes:
-            raise Problem("scope_missing", f"This call needs a key with the scope {scope!r}.", scope=scope)
+        scope_demand(request.user, view.scopes["GET" if request.method == "HEAD" else request.method])
         return True

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, BinaryIO
+from typing import Any
 
-from django.http import HttpRequest
+from django.core.handlers.wsgi import LimitedStream
 from rest_framework.parsers import BaseParser
 
 from aforo.kernel.errors import Problem
@@ -37,12 +37,13 @@ class Body:
         return len(self.content) == self.length
 
 
-def body_read(request: HttpRequest, *, bytes_max: int) -> Body:
+def body_read(meta: Mapping[str, Any], *, bytes_max: int) -> Body:
     """The body, holding no more than *bytes_max* bytes and one chunk of it.
 
+    meta: the request as WSGI describes it (Django's request.META).
     Raises Problem body_unreadable where the connection ended before the body did.
     """
-    stream, declared = _stream(request)
+    stream, declared = _stream(meta)
     digest = hashlib.sha256()
     kept = bytearray()
     length = 0
@@ -59,16 +60,18 @@ def body_read(request: HttpRequest, *, bytes_max: int) -> Body:
     return Body(bytes(kept), length, digest.hexdigest())
 
 
-def _stream(request: HttpRequest) -> tuple[BinaryIO, int | None]:
+def _stream(meta: Mapping[str, Any]) -> tuple[Any, int | None]:
     """Where to read from, and how much there should be."""
+    stream = meta["wsgi.input"]
     try:
-        declared = max(0, int(request.META.get("CONTENT_LENGTH") or ""))
+        declared = max(0, int(meta.get("CONTENT_LENGTH") or ""))
     except ValueError:
         declared = None
-    # The server ends the stream itself, so that a chunked body, which Django takes for empty, is read too.
-    if request.META.get("wsgi.input_terminated"):
-        return request.META["wsgi.input"], declared
-    return request, declared  # type: ignore[return-value]
+    # A server that does not end the stream itself would wait for more; ours does, so that a chunked body, which Django
+    # takes for empty, is read too.
+    if meta.get("wsgi.input_terminated"):
+        return stream, declared
+    return LimitedStream(stream, declared or 0), declared
 
 
 class ExactJSONParser(BaseParser):
@@ -79,8 +82,8 @@ class ExactJSONParser(BaseParser):
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        request = parser_context["request"] if parser_context else None
-        body = body_read(request._request if request else stream, bytes_max=DOCUMENT_BYTES_MAX)
+        request = (parser_context or {})["request"]
+        body = body_read(request.META, bytes_max=DOCUMENT_BYTES_MAX)
         if not body.is_whole:
             raise Problem(
                 "body_too_large",

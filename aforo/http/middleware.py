@@ -14,12 +14,16 @@ from .problems import problem_response
 HEADER = "X-Request-Id"
 
 
+def request_id_new() -> str:
+    return f"req_{random_text(16)}"
+
+
 class RequestId:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.request_id = f"req_{random_text(16)}"  # type: ignore[attr-defined]
+        request.request_id = request_id_new()  # type: ignore[attr-defined]
         response = self.get_response(request)
         response[HEADER] = request.request_id  # type: ignore[attr-defined]
         return response

@@ -100,6 +100,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problem_response(Problem("not_found", f"There is nothing at {request.path}."))
 
 
+def internal(request_id: str) -> Problem:
+    """What is said of a programmer's mistake; the log says more under this name."""
+    return Problem("internal", "The request failed on our side.", request_id=request_id)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    request_id = getattr(request, "request_id", "")
-    return problem_response(Problem("internal", "The request failed on our side.", request_id=request_id))
+    return problem_response(internal(getattr(request, "request_id", "")))

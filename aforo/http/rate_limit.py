@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from aforo.kernel.errors import Problem
+from aforo.tenancy.services.api_keys import KeyHolder
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +82,18 @@ def rate_limit() -> RateLimit:
     return _rate_limit
 
 
+def key_rate_take(holder: KeyHolder) -> Allowance | None:
+    """Take one request from the key's rate; None for a key without a limit. Raises Problem rate_limited."""
+    if holder.rate_limit_per_s is None:
+        return None
+    return rate_limit().take(str(holder.key_id), limit_per_s=holder.rate_limit_per_s)
+
+
 class KeyRate(BaseThrottle):
-    """Every endpoint takes one request from the rate of the request's key; a key without a limit has none."""
+    """Every endpoint takes one request from the rate of the request's key."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        limit_per_s = getattr(request.user, "rate_limit_per_s", None)
-        if limit_per_s is not None:
+        if isinstance(request.user, KeyHolder):
             # The middleware puts what is left into the answer's headers, whatever the answer is.
-            request._request.rate_allowance = rate_limit().take(  # type: ignore[attr-defined]
-                str(request.user.key_id), limit_per_s=limit_per_s
-            )
+            request._request.rate_allowance = key_rate_take(request.user)  # type: ignore[attr-defined]
         return True

@@ -14,13 +14,11 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from aforo.http.bodies import body_read
 from aforo.http.documentation import problems
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import instant_text
 from aforo.tenancy.models import Tenant
 
-from ..decoding import BODY_BYTES_MAX
 from ..event import Door
 from ..intake.timestamp import instant_of
 from ..schemas import (
@@ -34,7 +32,6 @@ from ..schemas import (
 )
 from ..selectors.event_steps import refusals_for, steps_of, steps_of_refusal
 from ..selectors.events import EventPlace, StoredEvent, event_for, events_for
-from ..services.events import Envelope, IngestAnswer, Verdict, events_ingest
 from ..waiting import TooMuchWaits, is_waiting
 from .documentation import (
     ACCEPTED_EXAMPLE,
@@ -44,92 +41,26 @@ from .documentation import (
     MIXED_EXAMPLE,
     request_example,
 )
-
-_TRUE = frozenset({"true", "1", "yes", "on", ""})
-
-
-def ingested(request: Request, door: Door) -> Response:
-    """The request's events in the log, and the answer to their sender."""
-    body = body_read(request._request, bytes_max=BODY_BYTES_MAX)
-    answer = events_ingest(
-        tenant=request.user.tenant,
-        api_key_id=request.user.key_id,
-        body=body,
-        envelope=_envelope(request, door),
-    )
-    return _response(answer, is_verbose=_flag(request, "verbose"))
+from .ingest import SCOPE, ingested
 
 
-def _envelope(request: Request, door: Door) -> Envelope:
-    headers = request.headers
-    tenant_header = headers.get("X-Tenant-Id")
-    return Envelope(
-        door=door,
-        is_strict=_flag(request, "strict"),
-        content_type=headers.get("Content-Type") or None,
-        content_encoding=headers.get("Content-Encoding"),
-        source=headers.get("X-Aforo-Source"),
-        idempotency_key=_utf8(headers.get("Idempotency-Key")),
-        tenant_header=None if tenant_header is None else tenant_header.strip(),
-        ce_headers={name.lower(): value for name, value in headers.items() if name.lower().startswith("ce-")},
-    )
+class IngestView(APIView):
+    """Where events are sent to. aforo/hot.py answers the same to a plain request before it comes here."""
+
+    scopes: ClassVar = {"POST": SCOPE}
+    door: ClassVar[Door] = "events"
+
+    def ingested(self, request: Request) -> Response:
+        document, headers = ingested(request.META, holder=request.user, door=self.door)
+        return Response(document, status=202, headers=headers)
 
 
-def _flag(request: Request, name: str) -> bool:
-    value = request.query_params.get(name)
-    return value is not None and value.lower() in _TRUE
-
-
-def _utf8(header: str | None) -> str | None:
-    """A header's text: senders write UTF-8, and servers hand its bytes over as Latin-1."""
-    if header is None or header.isascii():
-        return header
-    try:
-        return header.encode("latin-1").decode()
-    except UnicodeError:
-        return header
-
-
-def _response(answer: IngestAnswer, *, is_verbose: bool) -> Response:
-    if answer.is_single and (refusal := answer.verdicts[0].refusal) is not None:
-        key = answer.verdicts[0].idempotency_key
-        raise Problem(refusal.code, refusal.detail, **{**refusal.facts, "idempotency_key": key})
-    rejected = answer.count("rejected")
-    # A single event's row says its key, which may have been generated.
-    told = [one for one in answer.verdicts if one.is_told or is_verbose or answer.is_single]
-    document = {
-        "accepted": answer.count("accepted"),
-        "duplicates": answer.count("duplicate"),
-        "rejected": rejected,
-        "failed": rejected,
-        "events": [_row(one) for one in told],
-    }
-    return Response(document, status=202, headers={"Aforo-Durability": answer.durability})
-
-
-def _row(verdict: Verdict) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "index": verdict.index,
-        "idempotency_key": verdict.idempotency_key,
-        "status": verdict.status,
-    }
-    if verdict.is_late:
-        row["late"] = True
-    if verdict.refusal is not None:
-        row |= {
-            "code": verdict.refusal.code,
-            "detail": verdict.refusal.detail,
-            "facts": verdict.refusal.facts,
-        }
-    return row
-
-
-class EventsView(APIView):
-    scopes: ClassVar = {"POST": "ingest", "GET": "read"}
+class EventsView(IngestView):
+    scopes: ClassVar = {"POST": SCOPE, "GET": "read"}
 
     @INGEST_SCHEMA
     def post(self, request: Request) -> Response:
-        return ingested(request, "events")
+        return self.ingested(request)
 
     @extend_schema(
         operation_id="v1_events_list",
@@ -168,18 +99,16 @@ def _place(cursor: str | None) -> EventPlace | None:
         raise ValidationError({"cursor": ["This is no cursor of an earlier page."]}) from None
 
 
-class AliasView(APIView):
+class AliasView(IngestView):
     """The other addresses of POST /v1/events."""
-
-    scopes: ClassVar = {"POST": "ingest"}
 
     @INGEST_SCHEMA
     def post(self, request: Request) -> Response:
-        return ingested(request, "events")
+        return self.ingested(request)
 
 
-class MeterCallView(APIView):
-    scopes: ClassVar = {"POST": "ingest"}
+class MeterCallView(IngestView):
+    door: ClassVar[Door] = "meter"
 
     @extend_schema(
         tags=["events"],
@@ -202,11 +131,11 @@ class MeterCallView(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        return ingested(request, "meter")
+        return self.ingested(request)
 
 
-class CompoundView(APIView):
-    scopes: ClassVar = {"POST": "ingest"}
+class CompoundView(IngestView):
+    door: ClassVar[Door] = "compound"
 
     @extend_schema(
         tags=["events"],
@@ -232,7 +161,7 @@ class CompoundView(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        return ingested(request, "compound")
+        return self.ingested(request)
 
 
 class EventView(APIView):
@@ -294,7 +223,7 @@ def _is_waiting(tenant: Tenant, key: str) -> bool:
 class EventsBatchView(AliasView, EventView):
     """`/v1/events/batch` is an address to send to, and may also be somebody's key."""
 
-    scopes: ClassVar = {"POST": "ingest", "GET": "read"}
+    scopes: ClassVar = {"POST": SCOPE, "GET": "read"}
 
     def get(self, request: Request) -> Response:
         return super().get(request, "batch")

@@ -72,8 +72,8 @@ class IngestAnswer:
     durability: Durability
     is_single: bool
 
-    def count(self, status: Status) -> int:
-        return Counter(verdict.status for verdict in self.verdicts)[status]
+    def counts(self) -> Counter[Status]:
+        return Counter(verdict.status for verdict in self.verdicts)
 
 
 def events_ingest(*, tenant: Tenant, api_key_id: UUID | None, body: Body, envelope: Envelope) -> IngestAnswer:

@@ -78,7 +78,8 @@ class LogDelivery:
             for verdict in receipt.verdicts
             if verdict.refusal is not None
         )
-        return Receipt(receipt.count("accepted"), receipt.count("duplicate"), refused)
+        counts = receipt.counts()
+        return Receipt(counts["accepted"], counts["duplicate"], refused)
 
 
 def recording_replay(

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
 from django.test import Client
+from django.test.client import ClientHandler
 
+from aforo.hot import Hot
 from metering.writer import Writer
 from tests.workspaces import Workspace, workspace
 
@@ -23,11 +28,60 @@ def other(db: None) -> Workspace:
     return workspace("other")
 
 
+class HotHandler(ClientHandler):
+    """The hot path before Django, as aforo/wsgi.py has it."""
+
+    def __call__(self, environ: dict[str, Any]) -> HttpResponse:
+        django: list[HttpResponse] = []
+        said: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def otherwise(environ, start_response):
+            django.append(ClientHandler.__call__(self, environ))
+            return []
+
+        # Django's handler for tests leaves the connection alone, too: it is in the test's transaction.
+        with mock.patch("aforo.hot.close_old_connections"):
+            content = Hot(otherwise)(environ, lambda *words: said.append(words))
+        if django:
+            return django[0]
+        ((status, headers),) = said
+        response = HttpResponse(b"".join(content), status=int(status[:3]), headers=dict(headers))
+        response.is_hot = True
+        response.wsgi_request = WSGIRequest(environ)
+        return response
+
+
+class ViewsClient(Client):
+    def __init__(self) -> None:
+        # As from a real sender: with a host.
+        super().__init__(raise_request_exception=False, headers={"Host": "testserver"})
+
+
+class HotClient(ViewsClient):
+    def __init__(self) -> None:
+        super().__init__()
+        self.handler = HotHandler(enforce_csrf_checks=False)
+
+
+# For modules whose tests are run with the views and with the hot path.
+BOTH_WAYS = [
+    pytest.mark.usefixtures("way"),
+    pytest.mark.parametrize("way", ["views", "hot"], indirect=True),
+]
+
+
+@pytest.fixture
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Api, "client", HotClient if request.param == "hot" else ViewsClient)
+
+
 class Api:
     """Calls with a key; answers keep Django's response with `.json()`. Bodies that are no bytes are sent as JSON."""
 
+    client: type[Client] = ViewsClient
+
     def __init__(self, key: str | None, **headers: str) -> None:
-        self._client = Client(raise_request_exception=False)
+        self._client = self.client()
         self.headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.headers |= headers
 

@@ -20,7 +20,9 @@ from metering.event import REQUIRED_FIELDS
 from metering.models import DeadLetter, Event
 from tests.metering.rows import call, tally
 
-from .conftest import Api
+from .conftest import BOTH_WAYS, Api
+
+pytestmark = BOTH_WAYS
 
 MIB = 1024 * 1024
 

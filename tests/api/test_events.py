@@ -20,7 +20,9 @@ from tests.catalogs import on_sale, subscribed
 from tests.metering.rows import call, tally
 from tests.workspaces import customer, meter, workspace
 
-from .conftest import Api
+from .conftest import BOTH_WAYS, Api
+
+pytestmark = BOTH_WAYS
 
 QUICK_START = b'{"event":"api.call","endpoint":"/v1/search","customer_id":"cust_abc"}'
 

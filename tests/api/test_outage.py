@@ -10,9 +10,9 @@ from metering.writer import Writer
 from tests.metering.rows import call, tally
 from tests.workspaces import workspace
 
-from .conftest import Api
+from .conftest import BOTH_WAYS, Api
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), *BOTH_WAYS]
 
 
 @pytest.fixture

@@ -1,0 +1,111 @@
+"""What a request says to ingest and what it is answered, whoever speaks HTTP with it: the views, or aforo/hot.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import QueryDict
+
+from aforo.http.bodies import body_read
+from aforo.kernel.errors import Problem
+from aforo.tenancy.services.api_keys import KeyHolder
+
+from ..decoding import BODY_BYTES_MAX
+from ..event import Door
+from ..services.events import Envelope, IngestAnswer, Verdict, events_ingest
+
+SCOPE = "ingest"
+_TRUE = frozenset({"true", "1", "yes", "on", ""})
+_NO_QUERY: Mapping[str, str] = {}
+_CLOUD_EVENT = "HTTP_CE_"
+
+
+def ingested(
+    meta: Mapping[str, Any], *, holder: KeyHolder, door: Door
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Keep the request's events in the log; returns the document and the headers of the 202.
+
+    meta: the request as WSGI describes it, its body not read yet.
+    Raises Problem for a body that cannot be read, and for a single event that is refused.
+    """
+    text = meta.get("QUERY_STRING")
+    query = QueryDict(text) if text else _NO_QUERY
+    answer = events_ingest(
+        tenant=holder.tenant,
+        api_key_id=holder.key_id,
+        body=body_read(meta, bytes_max=BODY_BYTES_MAX),
+        envelope=_envelope(meta, door, is_strict=_flag(query, "strict")),
+    )
+    document = _document(answer, is_verbose=_flag(query, "verbose"))
+    return document, {"Aforo-Durability": answer.durability}
+
+
+def _envelope(meta: Mapping[str, Any], door: Door, *, is_strict: bool) -> Envelope:
+    tenant_header = meta.get("HTTP_X_TENANT_ID")
+    return Envelope(
+        door=door,
+        is_strict=is_strict,
+        content_type=meta.get("CONTENT_TYPE") or None,
+        content_encoding=meta.get("HTTP_CONTENT_ENCODING"),
+        source=meta.get("HTTP_X_AFORO_SOURCE"),
+        idempotency_key=_utf8(meta.get("HTTP_IDEMPOTENCY_KEY")),
+        tenant_header=None if tenant_header is None else tenant_header.strip(),
+        ce_headers=_cloud_event_headers(meta) if "HTTP_CE_SPECVERSION" in meta else {},
+    )
+
+
+def _cloud_event_headers(meta: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        f"ce-{name.removeprefix(_CLOUD_EVENT).replace('_', '-').lower()}": value
+        for name, value in meta.items()
+        if name.startswith(_CLOUD_EVENT)
+    }
+
+
+def _flag(query: Mapping[str, Any], name: str) -> bool:
+    value = query.get(name)
+    return value is not None and value.lower() in _TRUE
+
+
+def _utf8(header: str | None) -> str | None:
+    """A header's text: senders write UTF-8, and servers hand its bytes over as Latin-1."""
+    if header is None or header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
+
+
+def _document(answer: IngestAnswer, *, is_verbose: bool) -> dict[str, Any]:
+    if answer.is_single and (refusal := answer.verdicts[0].refusal) is not None:
+        key = answer.verdicts[0].idempotency_key
+        raise Problem(refusal.code, refusal.detail, **{**refusal.facts, "idempotency_key": key})
+    counts = answer.counts()
+    # A single event's row says its key, which may have been generated.
+    told = [one for one in answer.verdicts if one.is_told or is_verbose or answer.is_single]
+    return {
+        "accepted": counts["accepted"],
+        "duplicates": counts["duplicate"],
+        "rejected": counts["rejected"],
+        "failed": counts["rejected"],
+        "events": [_row(one) for one in told],
+    }
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "index": verdict.index,
+        "idempotency_key": verdict.idempotency_key,
+        "status": verdict.status,
+    }
+    if verdict.is_late:
+        row["late"] = True
+    if verdict.refusal is not None:
+        row |= {
+            "code": verdict.refusal.code,
+            "detail": verdict.refusal.detail,
+            "facts": verdict.refusal.facts,
+        }
+    return row
