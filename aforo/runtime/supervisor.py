@@ -44,7 +44,7 @@ SERVICE_PAUSE_SECONDS = 1.0
 # A child that stayed up this long has recovered; its next pause is the first again.
 STEADY_SECONDS = 60.0
 HEALTH_TIMEOUT_SECONDS = 2.0
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 COMMAND_GRACE_SECONDS = 2.0
 STOP_ORDER = ("web", "beat", "worker", "writer")
 
@@ -450,7 +450,7 @@ def with_application(home: Path, port: int, command: Sequence[str], *, project: 
             if time.monotonic() > deadline:
                 log = output.folder / "web.log"
                 raise RuntimeFault(
-                    f"The web server did not answer in 60 s. The end of {log}:\n{log_tail(log)}"
+                    f"The web server did not answer in {READY_SECONDS:g} s. The end of {log}:\n{log_tail(log)}"
                 )
             supervisor.tick()
             time.sleep(TICK_SECONDS)

@@ -8,7 +8,8 @@ import pytest
 
 from tests.e2e.runs import demo
 
-pytestmark = pytest.mark.slow
+# On a busy machine each start of everything takes half a minute.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def figures(invoice: dict) -> dict[str, str]:

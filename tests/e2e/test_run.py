@@ -12,7 +12,8 @@ import pytest
 from aforo.runtime.process import wait_until
 from tests.e2e.runs import running
 
-pytestmark = pytest.mark.slow
+# On a busy machine each start of everything takes half a minute.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from aforo.runtime.process import wait_until
 from tests.e2e.runs import Run, running
 from tests.runtime.builders import PROJECT, python_environment
 
-pytestmark = pytest.mark.slow
+# On a busy machine each start of everything takes half a minute.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROWS = 10_000
 # Small, so that there is a middle: 100 requests instead of 10.
