@@ -18,6 +18,7 @@ from aforo.kernel.errors import Refusal
 from .event import REFUSED_BODY_BYTES_MAX, Refused, RefusedBody, Submission
 from .intake.cloud_events import is_cloud_event, plain_event_of
 from .intake.schema import SOURCE_DEFAULT, TEXT_LENGTH_MAX, names_at
+from .mapping import mapped
 from .models import DeadLetter
 
 JSON = "application/json"
@@ -43,13 +44,14 @@ def letter_of(refused: Refused, submission: Submission) -> DeadLetter:
         content_type=CLOUD_EVENT if _is_cloud_event(refused.payload, submission) else JSON,
         envelope={
             # A measurement of a compound request stands in its payload with all that the request said about it.
-            "door": "events" if submission.door == "compound" else submission.door,
+            "door": "meter" if submission.door == "meter" else "events",
             "is_strict": submission.is_strict,
             "source": submission.source,
-            # The header made this key, perhaps with the event's place behind it: header:3.
-            "idempotency_header": submission.idempotency_header and (refused.idempotency_key or None),
+            # Its own, or made of a header or an envelope with the event's place behind it: header:3.
+            "idempotency_header": refused.idempotency_key or None,
             "tenant_header": submission.tenant_header,
             "attributes": [],
+            "mapping": None if submission.mapping is None else dict(submission.mapping),
         },
         source=sent.get("source") or _short(submission.source or SOURCE_DEFAULT),
     )
@@ -65,7 +67,8 @@ def letter_of_body(why: RefusedBody, submission: Submission) -> DeadLetter:
         payload_sha256=why.sha256,
         content_type=_short(submission.content_type or ""),
         envelope={
-            "door": submission.door,
+            # A person corrects what was inside of an envelope, without it.
+            "door": submission.door if submission.door in ("meter", "compound") else "events",
             "is_strict": submission.is_strict,
             "source": submission.source,
             "idempotency_header": submission.idempotency_header,
@@ -96,6 +99,7 @@ def replay_of(letter: DeadLetter, payload: bytes | None = None) -> Submission:
         content_type=letter.content_type or None,
         attributes=tuple((name, value) for name, value in envelope["attributes"]),
         tenant_header=envelope["tenant_header"],
+        mapping=envelope.get("mapping"),
     )
 
 
@@ -119,7 +123,9 @@ def _as_sent(raw: Any, submission: Submission) -> dict[str, str]:
     """Those fields of a raw event that are texts, under our names; the first alias in order counts."""
     if not isinstance(raw, dict):
         return {}
-    if _is_cloud_event(raw, submission):
+    if submission.mapping is not None:
+        raw = mapped(raw, submission.mapping)
+    elif _is_cloud_event(raw, submission):
         raw = plain_event_of(raw, {})
     names = names_at(submission.door)
     ranked = sorted((names[name][1], names[name][0], value) for name, value in raw.items() if name in names)
@@ -131,7 +137,9 @@ def _as_sent(raw: Any, submission: Submission) -> dict[str, str]:
 
 
 def _is_cloud_event(raw: Any, submission: Submission) -> bool:
-    return isinstance(raw, dict) and is_cloud_event(raw, submission.content_type)
+    return (
+        isinstance(raw, dict) and submission.mapping is None and is_cloud_event(raw, submission.content_type)
+    )
 
 
 def _short(text: str) -> str:

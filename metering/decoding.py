@@ -6,6 +6,9 @@ application/x-ndjson                one object a line
 application/cloudevents+json        one CloudEvent; application/cloudevents-batch+json a list of them
 headers ce-*                        one CloudEvent in binary mode: the body is its data
 door "compound"                     one request, several measurements
+doors "firehose", "pubsub"          what a collector put around any of the first (envelopes.py)
+door "upload"                       rows of a file, each with its line (file_rows.py)
+door "webhook" with a mapping       another system's payload (mapping.py)
 
 What the fields mean is the schema's business (intake/schema.py); here it is only found where they are.
 """
@@ -13,19 +16,21 @@ What the fields mean is the schema's business (intake/schema.py); here it is onl
 from __future__ import annotations
 
 import re
-import zlib
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 from aforo.kernel.errors import Problem
 
+from .compression import too_large
+from .envelopes import firehose_events, pubsub_events
 from .event import Submission
+from .file_rows import rows_unpack
+from .mapping import items_of
+from .raw_events import EVENTS_MAX, RawEvents, too_many
 from .strict_json import check_shape, read_json
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
-EVENTS_MAX = 10_000
-# A gzip body may consist of several members. Each may be empty, so that their number needs a bound of its own.
-GZIP_MEMBERS_MAX = 64
 
 JSON_TYPES = frozenset({"", "application/json", "application/x-www-form-urlencoded"})
 NDJSON = "application/x-ndjson"
@@ -37,17 +42,6 @@ _SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _BOM = b"\xef\xbb\xbf"
 
 
-class RawEvents(list[Any]):
-    """The events of one body as sent: dictionaries, or whatever else stood in an event's place.
-
-    is_single: the body was one event and no batch, so that an Idempotency-Key header is its key as it stands.
-    has_escapes: the body escapes NUL or surrogates, so that its texts may hold characters no store keeps.
-    """
-
-    is_single: bool = False
-    has_escapes: bool = False
-
-
 def decode(submission: Submission) -> RawEvents:
     """The events of a submission's body.
 
@@ -56,72 +50,38 @@ def decode(submission: Submission) -> RawEvents:
 
     `{"event": "api.call", "customer_id": "cust_abc"}` is one event; the same in [] is a batch of one.
     """
-    kind = _media_type(submission.content_type)
+    is_binary = any(name == "ce-specversion" for name, _ in submission.attributes)
+    kind = _media_type(submission.content_type, takes_any_json=is_binary)
     body = submission.body.removeprefix(_BOM)
     if len(body) > BODY_BYTES_MAX:
         raise too_large(BODY_BYTES_MAX)
     check_shape(body)
-    if kind == NDJSON:
+    if submission.door in _AT_DOOR:
+        events = _AT_DOOR[submission.door](body)
+    elif submission.mapping is not None:
+        events = items_of(read_json(body), submission.mapping)
+    elif is_binary:
+        events = _single(_cloud_event_of(submission.attributes, body))
+    elif kind == NDJSON:
         events = _lines(body)
     elif kind == CLOUD_EVENT:
         events = _single(_object(read_json(body), "A body of application/cloudevents+json is one object"))
     elif kind == CLOUD_EVENTS:
         events = _batch(read_json(body), "A body of application/cloudevents-batch+json is a list")
-    elif any(name == "ce-specversion" for name, _ in submission.attributes):
-        events = _single(_cloud_event_of(submission.attributes, body))
-    elif submission.door == "compound":
-        events = _measurements(_object(read_json(body), "A compound request is one object"))
     else:
         events = _document(read_json(body))
     if not events:
         raise Problem("batch_empty", "The body has no event.")
     if len(events) > EVENTS_MAX:
-        raise _too_many()
-    events.has_escapes = _SUSPECT_ESCAPE.search(body) is not None
+        raise too_many()
+    # Base64 and percent signs hide what they escape.
+    is_hidden = submission.door in DOORS_WITH_BASE64 or bool(submission.attributes)
+    events.has_escapes = is_hidden or _SUSPECT_ESCAPE.search(body) is not None
     return events
 
 
-def decompress(body: bytes, encoding: str | None, limit: int = BODY_BYTES_MAX) -> bytes:
-    """The body without its Content-Encoding, never holding more than *limit* + 1 bytes of it.
-
-    encoding: the header; None, "" and "identity" mean none. gzip is read; zstd and lz4 come here too.
-    Raises Problem: body_too_large (a bomb stops at the limit), encoding_broken, encoding_unsupported.
-
-    1 GiB of zeros is 1 MiB of gzip; it is refused after 10 MiB.
-    """
-    name = (encoding or "").strip().lower()
-    if name in {"gzip", "x-gzip"}:
-        return _gunzip(body, limit)
-    if name not in {"", "identity"}:
-        raise Problem("encoding_unsupported", f"Content-Encoding {name[:64]!r} is not read.")
-    if len(body) > limit:
-        raise too_large(limit)
-    return body
-
-
-def _gunzip(body: bytes, limit: int) -> bytes:
-    parts: list[bytes] = []
-    room = limit + 1
-    rest = body
-    for _ in range(GZIP_MEMBERS_MAX):
-        member = zlib.decompressobj(wbits=31)
-        try:
-            part = member.decompress(rest, room)
-        except zlib.error as error:
-            raise Problem("encoding_broken", f"The body is not gzip: {error}.") from None
-        parts.append(part)
-        room -= len(part)
-        if room <= 0:
-            raise too_large(limit)
-        if not member.eof:
-            raise Problem("encoding_broken", "The gzip body ends before its end mark.")
-        rest = member.unused_data
-        if not rest:
-            return b"".join(parts)
-    raise Problem("encoding_broken", f"The gzip body has more than {GZIP_MEMBERS_MAX} members.")
-
-
-def _media_type(content_type: str | None) -> str:
+def _media_type(content_type: str | None, *, takes_any_json: bool) -> str:
+    """The type without its parameters. Raises Problem("media_type_unsupported")."""
     kind, *parameters = (content_type or "").lower().split(";")
     kind = kind.strip()
     for parameter in parameters:
@@ -130,6 +90,8 @@ def _media_type(content_type: str | None) -> str:
             raise Problem(
                 "media_type_unsupported", f"The charset {value.strip()[:64]!r} is not read; send UTF-8."
             )
+    if takes_any_json and kind.endswith("+json"):
+        return kind
     if kind not in JSON_TYPES and kind not in {NDJSON, CLOUD_EVENT, CLOUD_EVENTS}:
         raise Problem("media_type_unsupported", f"The media type {kind[:64]!r} is not read.")
     return kind
@@ -152,7 +114,7 @@ def _lines(body: bytes) -> RawEvents:
         if not line.strip(b" \t\r"):
             continue
         if len(events) == EVENTS_MAX:
-            raise _too_many()
+            raise too_many()
         try:
             events.append(read_json(line))
         except Problem as problem:
@@ -170,8 +132,9 @@ def _cloud_event_of(attributes: tuple[tuple[str, str], ...], body: bytes) -> dic
     return event
 
 
-def _measurements(request: dict[str, Any]) -> RawEvents:
+def _measurements(request: Any) -> RawEvents:
     """Each measurement with what the request says about all of them; key `correlationId:metric[:dimensionKey]`."""
+    request = _object(request, "A compound request is one object")
     measurements = request.get("measurements")
     if measurements is None:
         raise Problem("fields_missing", "The field measurements is missing.", missing=["measurements"])
@@ -219,10 +182,11 @@ def _object(value: Any, sentence: str) -> dict[str, Any]:
     return value
 
 
-def too_large(limit: int) -> Problem:
-    """The refusal of a body beyond *limit* bytes."""
-    return Problem("body_too_large", f"The body is larger than {limit:,} bytes.", bytes_max=limit)
-
-
-def _too_many() -> Problem:
-    return Problem("batch_too_large", f"The body has more than {EVENTS_MAX:,} events.", events_max=EVENTS_MAX)
+DOORS_WITH_BASE64 = frozenset({"firehose", "pubsub"})
+# What a body is at a door of its own, whatever its media type says.
+_AT_DOOR: dict[str, Callable[[bytes], RawEvents]] = {
+    "compound": lambda body: _measurements(read_json(body)),
+    "firehose": lambda body: firehose_events(read_json(body)),
+    "pubsub": lambda body: pubsub_events(read_json(body)),
+    "upload": rows_unpack,
+}

@@ -16,7 +16,8 @@ import msgspec
 
 from aforo.kernel.errors import Problem, Refusal
 
-Door = Literal["events", "meter", "compound"]
+# Where a submission came in; it decides how a body is read and what `tenantId` means.
+Door = Literal["events", "meter", "compound", "upload", "webhook", "firehose", "pubsub"]
 
 INTAKE_ID_MASK = (1 << 63) - 1
 # Of a body that cannot be read this much is kept, in the log and in its dead letter.
@@ -62,10 +63,11 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     intake_id: 63 random bits; event i of the body has the intake id `intake_id_of(i)`.
     source: from the header X-Aforo-Source; None where the client sent none.
     idempotency_header, tenant_header: the headers Idempotency-Key and X-Tenant-Id, None where not sent.
-    is_strict: refuse defaults. door: which endpoint; it decides what `tenantId` means.
+    is_strict: refuse defaults. door: which endpoint.
     content_type: the header's text, None where not sent. body: decompressed.
     attributes: lower-case header names and values of a CloudEvent in binary mode (ce-id, ce-type, …).
     refused_body: set where the body could not be read; `body` is then its first 64 KiB.
+    mapping: where in a webhook's payload our fields are found (mapping.py); None where it uses our own names.
     judged_at: the instant its times are checked against, where that is not the time of receipt: the replay of an event
         that was refused because it lay in the future.
 
@@ -87,6 +89,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     tenant_header: str | None = None
     refused_body: RefusedBody | None = None
     judged_at: datetime | None = None
+    mapping: Mapping[str, str] | None = None
 
     def refused(self, problem: Problem) -> Submission:
         """The submission as it goes into the log when its body cannot be read; it becomes one dead letter.

@@ -18,6 +18,7 @@ from .intake import accept_each
 from .log import entry_insert, shard_of
 from .packing import submission_pack
 from .ports import Directory
+from .raw_events import RawEvents, located
 from .selectors.directory import directory_for
 
 # Classes of SQLSTATE that are the row's own fault: cardinality, data, integrity, and a limit of the program.
@@ -43,7 +44,7 @@ class Read:
     """
 
     submission: Submission
-    raws: Sequence[object]
+    raws: RawEvents
     verdicts: Sequence[Accepted | Refused | RefusedBody]
     directory: Directory
     is_repeated: bool
@@ -82,7 +83,8 @@ class Item(msgspec.Struct, gc=False):
         if isinstance(self.verdict, RefusedBody):
             return self
         key = self.verdict.event.idempotency_key if isinstance(self.verdict, Accepted) else None
-        refused = Refused(refusal, key, self.read.raws[self.index], self.index)
+        raws = self.read.raws
+        refused = Refused(located(refusal, raws.lines, self.index), key, raws[self.index], self.index)
         return msgspec.structs.replace(self, verdict=refused)
 
 
@@ -98,7 +100,7 @@ class Reading:
         intake = submission.tenant_id, submission.intake_id
         read = Read(
             submission=submission,
-            raws=(),
+            raws=RawEvents(),
             verdicts=(),
             directory=self._directory(submission.tenant_id),
             is_repeated=intake in self._seen,

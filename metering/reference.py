@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from .aggregation import IS_BUCKETABLE, Aggregation
+from .compression import RATIO_FREE_BYTES, RATIO_MAX
 from .decoding import BODY_BYTES_MAX, CLOUD_EVENT, CLOUD_EVENTS, EVENTS_MAX, JSON_TYPES, NDJSON
 from .event import REQUIRED_FIELDS
 from .intake.cloud_events import FIELDS as CLOUD_EVENT_FIELDS
@@ -29,6 +30,10 @@ def fields() -> Iterable[tuple[str, ...]]:
 def limits() -> Iterable[tuple[str, ...]]:
     yield "what", "limit"
     yield "body, decompressed", f"{BODY_BYTES_MAX // 1024**2} MiB"
+    yield (
+        "growth of a compressed body",
+        f"{RATIO_MAX} times, counted beyond the first {RATIO_FREE_BYTES // 1024**2} MiB",
+    )
     yield "events in one request", f"{EVENTS_MAX:,}"
     yield "levels of nesting", f"{DEPTH_MAX}"
     yield (

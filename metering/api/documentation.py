@@ -22,7 +22,7 @@ INGEST_PARAMETERS = [
     ),
     OpenApiParameter("X-Aforo-Source", str, _HEADER, description="kong, sdk-python …"),
     OpenApiParameter("X-Tenant-Id", str, _HEADER, description="If sent, the key's own tenant."),
-    OpenApiParameter("Content-Encoding", str, _HEADER, enum=["gzip", "identity"]),
+    OpenApiParameter("Content-Encoding", str, _HEADER, enum=["gzip", "zstd", "lz4", "identity"]),
     OpenApiParameter(
         "Aforo-Durability",
         str,

@@ -12,9 +12,10 @@ from typing import Any
 from aforo.kernel.errors import Refusal
 from aforo.kernel.texts import storable
 
-from ..decoding import RawEvents, decode
+from ..decoding import decode
 from ..event import Accepted, Refused, Submission, UsageEvent
 from ..ports import Directory
+from ..raw_events import RawEvents, Unreadable, located
 from . import enrichment, identity, schema, timestamp
 from .draft import Draft, Receipt, receipt_of
 
@@ -41,10 +42,10 @@ def accept_each(raws: RawEvents, submission: Submission, directory: Directory) -
 
     Raises Problem("tenant_mismatch") where the header X-Tenant-Id disagrees with the key.
     """
-    receipt = receipt_of(submission, directory, is_single=raws.is_single, has_escapes=raws.has_escapes)
+    receipt = receipt_of(submission, directory, raws)
     if len(raws) > 1:
         # 10,000 unknown customers are one look-up, not 10,000.
-        directory.customers_expect(schema.customers_named(raws, submission.door))
+        directory.customers_expect(schema.customers_named(raws, submission))
     return [verdict(raw, index, receipt) for index, raw in enumerate(raws)]
 
 
@@ -56,8 +57,9 @@ def accept(
     index: its place in the body. is_single: the body was this event and no batch.
     Raises Problem("tenant_mismatch") where the header X-Tenant-Id disagrees with the key.
     """
-    receipt = receipt_of(submission, directory, is_single=is_single, has_escapes=True)
-    return verdict(raw, index, receipt)
+    raws = RawEvents([raw])
+    raws.is_single, raws.has_escapes = is_single, True
+    return verdict(raw, index, receipt_of(submission, directory, raws))
 
 
 def verdict(raw: Any, index: int, receipt: Receipt) -> Accepted | Refused:
@@ -66,8 +68,10 @@ def verdict(raw: Any, index: int, receipt: Receipt) -> Accepted | Refused:
     for step in STEPS:
         refusal = step(draft, receipt)
         if refusal is not None:
-            payload = storable(raw) if receipt.has_escapes else raw
-            return Refused(refusal, draft.key or None, payload, index)
+            payload = raw.text if type(raw) is Unreadable else raw
+            if receipt.has_escapes:
+                payload = storable(payload)
+            return Refused(located(refusal, receipt.lines, index), draft.key or None, payload, index)
     return Accepted(
         UsageEvent(
             idempotency_key=draft.key,

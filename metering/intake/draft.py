@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from aforo.kernel.errors import Problem
 
 from ..event import Submission
 from ..ports import Directory
+from ..raw_events import RawEvents
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FUTURE_MAX = timedelta(minutes=5)
@@ -25,6 +27,8 @@ GATEWAY_SOURCES = frozenset({"kong", "aws-apigw", "apigee", "azure-apim", "mules
 class Receipt(msgspec.Struct, frozen=True):
     """A submission with what is the same for all of its events, computed once.
 
+    key: of the envelope or the header Idempotency-Key, from which events without a key get theirs; None where neither is.
+    lines: of the file, see RawEvents.
     latest, earliest: the last and first instant accepted, both inclusive. late_before: older is late.
     """
 
@@ -37,12 +41,12 @@ class Receipt(msgspec.Struct, frozen=True):
     earliest: datetime
     late_before: datetime
     is_tenant_demanded: bool
+    key: str | None
+    lines: Sequence[int]
 
 
-def receipt_of(
-    submission: Submission, directory: Directory, *, is_single: bool, has_escapes: bool
-) -> Receipt:
-    """The receipt of a submission.
+def receipt_of(submission: Submission, directory: Directory, raws: RawEvents) -> Receipt:
+    """The receipt of a submission with the raw events of its body.
 
     Raises Problem("tenant_mismatch") where the header X-Tenant-Id disagrees with the key.
     """
@@ -55,8 +59,8 @@ def receipt_of(
     return Receipt(
         submission=submission,
         directory=directory,
-        is_single=is_single,
-        has_escapes=has_escapes,
+        is_single=raws.is_single,
+        has_escapes=raws.has_escapes,
         received_at=received_at,
         latest=received_at + FUTURE_MAX,
         earliest=received_at - AGE_MAX,
@@ -64,6 +68,8 @@ def receipt_of(
         is_tenant_demanded=(
             submission.is_strict and header is None and submission.source not in GATEWAY_SOURCES
         ),
+        key=submission.idempotency_header if raws.key is None else raws.key,
+        lines=raws.lines,
     )
 
 

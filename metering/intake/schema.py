@@ -11,8 +11,10 @@ from typing import Any
 from aforo.kernel.errors import Refusal
 from aforo.kernel.texts import is_storable
 
-from ..event import REQUIRED_FIELDS, Door
+from ..event import REQUIRED_FIELDS, Door, Submission
+from ..mapping import mapped
 from ..meters import NotANumber, kind_of, number_of
+from ..raw_events import Unreadable
 from .cloud_events import FIELDS as CLOUD_EVENT_FIELDS
 from .cloud_events import is_cloud_event, plain_event_of
 from .draft import Draft, Receipt
@@ -39,6 +41,10 @@ TENANT_ID_MEANS: dict[Door, str] = {
     "events": "tenant_id",
     "compound": "tenant_id",
     "meter": "customer_id",
+    "upload": "tenant_id",
+    "webhook": "tenant_id",
+    "firehose": "tenant_id",
+    "pubsub": "tenant_id",
 }
 
 # What a field is where the event does not say; in strict mode nothing but a header stands in.
@@ -59,9 +65,12 @@ def names_at(door: Door) -> dict[str, tuple[str, int]]:
     return table
 
 
-def customers_named(raws: Iterable[Any], door: Door) -> set[str]:
+def customers_named(raws: Iterable[Any], submission: Submission) -> set[str]:
     """The customers that raw events name, as far as can be seen at a glance; `check` decides."""
-    names = [name for name, (field, _) in _NAMES[door].items() if field == "customer_id"]
+    mapping = submission.mapping
+    if mapping is not None:
+        raws = (mapped(raw, mapping) for raw in raws if type(raw) is dict)
+    names = [name for name, (field, _) in _NAMES[submission.door].items() if field == "customer_id"]
     names.append(next(name for name, field in CLOUD_EVENT_FIELDS.items() if field == "customer_id"))
     return {
         value
@@ -80,13 +89,16 @@ def check(draft: Draft, receipt: Receipt) -> Refusal | None:
     raw = draft.raw
     submission = receipt.submission
     if type(raw) is not dict:
-        return field_invalid({"event": f"is {kind_of(raw)}, not an object"})
+        what = raw.reason if type(raw) is Unreadable else f"is {kind_of(raw)}, not an object"
+        return field_invalid({"event": what})
     if receipt.has_escapes and not is_storable(raw):
         return field_invalid(
             {"event": "has a text with NUL or half of a surrogate pair, which cannot be stored"}
         )
     errors: dict[str, str] = {}
-    if is_cloud_event(raw, submission.content_type):
+    if submission.mapping is not None:
+        raw = mapped(raw, submission.mapping)
+    elif is_cloud_event(raw, submission.content_type):
         raw = plain_event_of(raw, errors)
 
     found, extra = _fields(raw, _NAMES[submission.door])
@@ -149,7 +161,7 @@ def _missing(found: dict[str, Any], draft: Draft, receipt: Receipt) -> tuple[str
     stands = set(found)
     if not receipt.submission.is_strict:
         stands |= DEFAULTS.keys()
-    if receipt.submission.idempotency_header is not None:
+    if receipt.key is not None:
         stands.add("idempotency_key")
     if not receipt.is_tenant_demanded:
         stands.add("tenant_id")
@@ -163,9 +175,11 @@ def _key(sent: Any, index: int, receipt: Receipt, errors: dict[str, str]) -> str
     if sent is not None:
         return _text("idempotency_key", sent, errors)
     submission = receipt.submission
-    header = submission.idempotency_header
-    if header is not None:
-        return _text("idempotency_key", header if receipt.is_single else f"{header}:{index}", errors)
+    if receipt.key is not None:
+        # A row's line stays the same wherever a reader cuts its file.
+        place = receipt.lines[index] if receipt.lines else index
+        key = receipt.key if receipt.is_single else f"{receipt.key}:{place}"
+        return _text("idempotency_key", key, errors)
     return "" if submission.is_strict else generated_key(submission.intake_id_of(index))
 
 

@@ -21,7 +21,8 @@ from aforo.kernel.errors import Problem, Refusal
 from aforo.kernel.identifiers import random_bits_63
 from aforo.tenancy.models import Tenant
 
-from ..decoding import BODY_BYTES_MAX, decode, decompress, too_large
+from ..compression import decompress, too_large
+from ..decoding import BODY_BYTES_MAX, decode
 from ..event import REFUSED_BODY_BYTES_MAX, Accepted, Door, Refused, RefusedBody, Submission
 from ..intake import accept_each
 from ..intake.draft import GATEWAY_SOURCES
@@ -50,6 +51,7 @@ class Envelope:
     idempotency_key: str | None = None
     tenant_header: str | None = None
     ce_headers: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +99,23 @@ def events_ingest(*, tenant: Tenant, api_key_id: UUID | None, body: Body, envelo
         content_type=envelope.content_type,
         attributes=tuple(sorted(envelope.ce_headers.items())),
         tenant_header=envelope.tenant_header,
+        mapping=envelope.mapping,
     )
     try:
         if not body.is_whole:
             raise too_large(BODY_BYTES_MAX)
-        plain = decompress(body.content, envelope.content_encoding)
+        plain = decompress(body.content, envelope.content_encoding, BODY_BYTES_MAX)
     except Problem as problem:
         append(_refused(received, body, problem))
         raise
-    submission = msgspec.structs.replace(received, body=plain)
+    return submission_ingest(tenant=tenant, submission=msgspec.structs.replace(received, body=plain))
+
+
+def submission_ingest(*, tenant: Tenant, submission: Submission) -> IngestAnswer:
+    """The same for a submission whose body is not compressed; handed in again, it is told and counted as before.
+
+    Raises what `events_ingest` raises.
+    """
     try:
         raws = decode(submission)
         judged = accept_each(raws, submission, directory_for(tenant.pk))
@@ -139,7 +149,8 @@ def _verdicts(
         event = one.event
         intake_id = submission.intake_id_of(index)
         judgement = judge(known.get(event.identity), event, intake_id)
-        if judgement == "new":
+        # A copy is this very event, which was accepted when it was handed in before.
+        if judgement in ("new", "copy"):
             known[event.identity] = Identity(event.fingerprint, event.client_time, intake_id)
             is_generated = event.idempotency_key == generated_key(intake_id)
             verdicts.append(

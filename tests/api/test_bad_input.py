@@ -177,7 +177,10 @@ WRONG: dict[str, tuple[Any, dict[str, str], int, str, str | None]] = {
         "encoding_broken",
         None,
     ),
-    "zstd": (b"x", {"Content_Encoding": "zstd"}, 415, "encoding_unsupported", None),
+    "brotli": (b"x", {"Content_Encoding": "br"}, 415, "encoding_unsupported", None),
+    "gzip in gzip": (b"x", {"Content_Encoding": "gzip, gzip"}, 415, "encoding_unsupported", None),
+    "broken zstd": (b"x", {"Content_Encoding": "zstd"}, 400, "encoding_broken", None),
+    "broken lz4": (b"x", {"Content_Encoding": "lz4"}, 400, "encoding_broken", None),
     "XML": (b"<event/>", {"content_type": "text/xml"}, 415, "media_type_unsupported", None),
     "a picture": (
         b"\x89PNG",
@@ -390,7 +393,7 @@ CONTENT_TYPES = [
 @given(
     body=st.binary(max_size=300) | json_like.map(lambda value: json.dumps(value).encode()),
     content_type=st.sampled_from(CONTENT_TYPES),
-    encoding=st.sampled_from([None, "gzip", "br", "identity"]),
+    encoding=st.sampled_from([None, "gzip", "zstd", "lz4", "br", "identity"]),
     door=st.sampled_from(["events", "meter", "ingest/compound"]),
     strict=st.booleans(),
     key=st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=20),

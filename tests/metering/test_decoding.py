@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import tracemalloc
-import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aforo.kernel.errors import Problem
-from metering.decoding import BODY_BYTES_MAX, EVENTS_MAX, decode, decompress
+from metering.decoding import BODY_BYTES_MAX, EVENTS_MAX, decode
 
 from .builders import submission
 
@@ -159,83 +154,6 @@ def test_compound_requests_that_are_wrong() -> None:
         submission({"correlationId": 5, "measurements": [7, {"metricName": "m"}]}, door="compound")
     )
     assert events == [7, {"correlationId": 5, "metricName": "m", "idempotency_key": [5, "m"]}]
-
-
-# Compression -----------------------------------------------------------------------------------------------
-
-
-def refusal_of(body: bytes, encoding: str | None, limit: int = 1000) -> str:
-    with pytest.raises(Problem) as caught:
-        decompress(body, encoding, limit)
-    return caught.value.code
-
-
-def test_bodies_are_read_with_and_without_gzip() -> None:
-    for encoding in (None, "", "identity", " Identity "):
-        assert decompress(b"abc", encoding) == b"abc"
-    for encoding in ("gzip", "GZIP", "x-gzip"):
-        assert decompress(gzip.compress(b"abc"), encoding) == b"abc"
-    assert decompress(gzip.compress(b"abc") + gzip.compress(b"def"), "gzip") == b"abcdef"
-    assert decompress(gzip.compress(b""), "gzip") == b""
-
-
-def test_the_limit_is_exact() -> None:
-    assert len(decompress(gzip.compress(b"a" * 1000), "gzip", 1000)) == 1000
-    assert refusal_of(gzip.compress(b"a" * 1001), "gzip") == "body_too_large"
-    assert refusal_of(gzip.compress(b"a" * 600) * 2, "gzip") == "body_too_large"
-    assert refusal_of(b"a" * 1001, None) == "body_too_large"
-
-
-def test_a_gzip_bomb_stops_at_the_limit() -> None:
-    compressor = zlib.compressobj(wbits=31)
-    megabyte = bytes(1 << 20)
-    bomb = b"".join(compressor.compress(megabyte) for _ in range(256)) + compressor.flush()
-    tracemalloc.start()
-    assert refusal_of(bomb, "gzip", BODY_BYTES_MAX) == "body_too_large"
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    # 256 MiB stay unread; what is held is the limit and the buffer's last growth.
-    assert peak < 4 * BODY_BYTES_MAX
-
-
-# Without a time of its own, so that every test process names the cases alike.
-GZIP = gzip.compress(b"abc", mtime=0)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"not gzip",
-        GZIP[:-1],
-        GZIP[:12],
-        GZIP + b"trailing",
-        GZIP + b"\x00",
-        GZIP[:-8] + bytes(8),
-        zlib.compress(b"abc"),
-        gzip.compress(b"", mtime=0) * 65,
-    ],
-)
-def test_broken_gzip_is_refused(body: bytes) -> None:
-    assert refusal_of(body, "gzip") == "encoding_broken"
-
-
-@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd", "lz4", "x" * 1000])
-def test_other_encodings_are_refused_by_name(encoding: str) -> None:
-    assert refusal_of(b"", encoding) == "encoding_unsupported"
-
-
-@given(st.binary(max_size=100))
-def test_any_bytes_are_gzip_or_broken(body: bytes) -> None:
-    for noise in (body, gzip.compress(b"x")[:10] + body):
-        assert code_or_bytes(noise) in {"encoding_broken", "body_too_large", bytes}
-
-
-def code_or_bytes(body: bytes) -> object:
-    try:
-        return type(decompress(body, "gzip", 50))
-    except Problem as problem:
-        return problem.code
 
 
 def test_the_payload_of_a_dead_letter_is_the_object_as_sent() -> None:

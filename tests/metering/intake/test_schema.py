@@ -11,7 +11,7 @@ from aforo.kernel.errors import Problem
 from metering.event import REQUIRED_FIELDS, Accepted, Refused
 from metering.intake.schema import ALIASES, customers_named
 
-from ..builders import FULL, RECEIVED_AT, accepted, event, fields_in_error, refused, verdicts
+from ..builders import FULL, RECEIVED_AT, accepted, event, fields_in_error, refused, submission, verdicts
 
 QUICK_START = {"event": "api.call", "endpoint": "/v1/search", "customer_id": "cust_abc"}
 
@@ -299,5 +299,5 @@ def test_customers_are_seen_at_a_glance() -> None:
         ["f"],
         None,
     ]
-    assert customers_named(raws, "events") == {"a", "b", "d"}
-    assert customers_named(raws, "meter") == {"a", "b", "c", "d"}
+    assert customers_named(raws, submission(b"")) == {"a", "b", "d"}
+    assert customers_named(raws, submission(b"", door="meter")) == {"a", "b", "c", "d"}
