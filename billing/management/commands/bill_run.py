@@ -19,9 +19,10 @@ from billing.documents.bodies import bill_run_body
 from billing.models import BillRun
 from billing.selectors.bill_runs import Progress, bill_run_active_for, bill_run_for, bill_run_progress
 from billing.selectors.periods import month_window
-from billing.services.bill_runs import bill_run_queue, bill_run_start, bill_run_work
+from billing.services.bill_runs import bill_run_queue, bill_run_start, bill_run_work, bill_runs_resume
 
 POLL_S = 0.2
+RESUME_EVERY_S = 10.0
 
 
 class Command(TenantCommand):
@@ -87,8 +88,13 @@ class Command(TenantCommand):
 
 def waited(tenant: Tenant, run: BillRun, show: Callable[[Progress], None]) -> BillRun:
     """The run once the workers have finished it."""
+    resume_at_s = time.monotonic() + RESUME_EVERY_S
     while run.status == BillRun.Status.RUNNING:
         time.sleep(POLL_S)
+        if time.monotonic() >= resume_at_s:
+            # As beat does, which may not run here: a killed worker's task would come back in an hour only.
+            bill_runs_resume()
+            resume_at_s += RESUME_EVERY_S
         show(bill_run_progress(run))
         run = bill_run_for(tenant, run.pk)
     return run
