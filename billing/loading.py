@@ -14,7 +14,7 @@ from django.db.models import Q
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, local_midnight
 from aforo.tenancy.models import Customer, Tenant
-from metering.selectors.usage import usage_buckets
+from metering.selectors.usage import levels_before, usage_buckets
 
 from .models import Charge, CouponRedemption, Subscription
 from .pipeline import state as values
@@ -94,6 +94,12 @@ def _usage(
                 values.HourUsage(hour=part.hour, dimensions=part.dimensions, partial=part.partial)
                 for part in usage_buckets(
                     tenant=tenant, customer_id=customer.pk, meter=meters[key], period=period
+                )
+            ),
+            levels=tuple(
+                values.MeterLevel(at=level.at, key=level.key, value=level.value, dimensions=level.dimensions)
+                for level in levels_before(
+                    tenant=tenant, customer_id=customer.pk, meter=meters[key], at=period.start
                 )
             ),
         )

@@ -208,6 +208,13 @@ class MeterChangeSerializer(StrictSerializer):
     value_property = serializers.CharField(
         required=False, max_length=128, help_text="quantity, or the property that carries the value."
     )
+    percentile = serializers.DecimalField(
+        max_digits=7,
+        decimal_places=4,
+        required=False,
+        allow_null=True,
+        help_text="For PERCENTILE: above 0, at most 100; 95 is p95.",
+    )
     filters = FilterSerializer(many=True, required=False, help_text="All of them must hold.")
     group_by = serializers.ListField(
         child=serializers.CharField(max_length=128),
@@ -225,7 +232,7 @@ class NewMeterSerializer(MeterChangeSerializer):
 class MeterSerializer(NewMeterSerializer):
     frozen_at = InstantField(
         allow_null=True,
-        help_text="Since then aggregation and value_property cannot change: a price uses them.",
+        help_text="Since then aggregation, value_property and percentile cannot change: a price uses them.",
     )
     created_at = InstantField()
 

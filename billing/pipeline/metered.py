@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from aforo.kernel.periods import Period
 from metering.aggregation import EMPTY, Partial, finish, merge
 
-from .state import Charge, HourUsage, MeterUsage
+from .state import ZERO, Charge, HourUsage, MeterLevel, MeterUsage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,30 +34,44 @@ def usage_of(charge: Charge, usage: Iterable[MeterUsage]) -> tuple[HourUsage, ..
     return tuple(sorted(hours, key=lambda hour: (hour.hour, hour.dimensions)))
 
 
-def is_billed_by(charge: Charge, hour: HourUsage) -> bool:
-    return set(charge.filters) <= set(hour.dimensions)
+def is_billed_by(charge: Charge, usage: HourUsage | MeterLevel) -> bool:
+    return set(charge.filters) <= set(usage.dimensions)
 
 
-def metered(charge: Charge, hours: Iterable[HourUsage], period: Period) -> Metered:
+def level_of(charge: Charge, usage: Iterable[MeterUsage]) -> Decimal:
+    """The level at which the charge's meter stood when the period began; 0 where nothing came before."""
+    levels = [
+        (level.at, level.key, level.value)
+        for meter in usage
+        if meter.meter == charge.meter
+        for level in meter.levels
+        if is_billed_by(charge, level)
+    ]
+    return max(levels)[2] if levels else ZERO
+
+
+def metered(charge: Charge, hours: Iterable[HourUsage], period: Period, level: Decimal = ZERO) -> Metered:
     """Merge the hours, finish the aggregation, convert to the billed unit.
 
-    period: for WEIGHTED_SUM, which is an average over it.
+    period, level: for WEIGHTED_SUM, which is an average over the period and begins at a level.
     """
     partial = _merged([hour.partial for hour in hours])
-    aggregated = finish(charge.aggregation, partial, percentile=charge.percentile, period=period)
+    aggregated = finish(
+        charge.aggregation, partial, percentile=charge.percentile, period=period, initial=level
+    )
     units = aggregated if charge.conversion is None else charge.conversion.of(aggregated)
     return Metered(aggregated=aggregated, units=units, event_count=partial.count)
 
 
 def exceeded_in(
-    charge: Charge, hours: tuple[HourUsage, ...], period: Period, units: Decimal
+    charge: Charge, hours: tuple[HourUsage, ...], period: Period, units: Decimal, level: Decimal = ZERO
 ) -> datetime | None:
     """The first hour in which more than *units* were reached; the excess is in it and in the hours after it."""
     partial = EMPTY
     for hour in hours:
         partial = merge(partial, hour.partial)
         so_far = HourUsage(hour=hour.hour, dimensions=(), partial=partial)
-        if metered(charge, (so_far,), period).units > units:
+        if metered(charge, (so_far,), period, level).units > units:
             return hour.hour
     return None
 
@@ -72,8 +86,8 @@ def condensed(usage: MeterUsage, charges: Iterable[Charge]) -> MeterUsage:
     by_dimensions: dict[tuple[tuple[str, str], ...], list[HourUsage]] = {}
     for hour in usage.hours:
         by_dimensions.setdefault(hour.dimensions, []).append(hour)
-    return MeterUsage(
-        meter=usage.meter,
+    return replace(
+        usage,
         hours=tuple(
             HourUsage(
                 hour=min(hour.hour for hour in hours),

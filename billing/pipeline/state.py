@@ -85,11 +85,22 @@ class HourUsage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeterLevel:
+    """What a level was when the billed period began: the last number before it, under one set of dimensions."""
+
+    at: datetime
+    key: str
+    value: Decimal
+    dimensions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterUsage:
-    """A meter's usage in the billed period."""
+    """A meter's usage in the billed period. levels: of WEIGHTED_SUM only; empty where nothing came before."""
 
     meter: str
     hours: tuple[HourUsage, ...]
+    levels: tuple[MeterLevel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,10 @@ class MeterAdmin(TenantAdmin):
     search_fields = ("key", "name", "event_name")
     fieldsets = (
         (None, {"fields": (("key", "name"), "event_name")}),
-        ("Quantity", {"fields": (("aggregation", "value_property"), ("unit", "allows_negative"))}),
+        (
+            "Quantity",
+            {"fields": (("aggregation", "percentile"), "value_property", ("unit", "allows_negative"))},
+        ),
         ("Which events, and by what", {"fields": ("filters", "group_by")}),
     )
     empty_state = (

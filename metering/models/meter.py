@@ -26,8 +26,12 @@ class MeterRow(TenantRow):
         COUNT = "COUNT", "Count of events"
         SUM = "SUM", "Sum"
         MAX = "MAX", "Highest"
+        MIN = "MIN", "Lowest"
+        AVG = "AVG", "Average"
         UNIQUE = "UNIQUE", "Distinct values"
         LATEST = "LATEST", "Latest"
+        WEIGHTED_SUM = "WEIGHTED_SUM", "Average level over time"
+        PERCENTILE = "PERCENTILE", "Percentile"
 
     # A number and not a UUID because every bucket names it.
     id = models.AutoField(primary_key=True)
@@ -39,6 +43,13 @@ class MeterRow(TenantRow):
     aggregation = models.CharField(max_length=16, choices=Aggregation.choices, default=Aggregation.SUM)
     value_property = models.CharField(
         max_length=128, default="quantity", help_text="quantity, or the property that carries the value."
+    )
+    percentile = models.DecimalField(
+        max_digits=7,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text="For a percentile: above 0, at most 100; 95 for p95.",
     )
     filters = models.JSONField(
         default=list,
@@ -58,7 +69,7 @@ class MeterRow(TenantRow):
     )
     created_at = models.DateTimeField(default=now, editable=False)
 
-    FROZEN_ONCE_PRICED: ClassVar[tuple[str, ...]] = ("aggregation", "value_property")
+    FROZEN_ONCE_PRICED: ClassVar[tuple[str, ...]] = ("aggregation", "value_property", "percentile")
 
     class Meta:
         db_table = "metering_meter"
@@ -83,8 +94,9 @@ class MeterRow(TenantRow):
     def meter(self) -> Meter:
         """The row's value; its only reader, so that what is saved and what counts cannot differ.
 
-        Raises Problem field_invalid or fields_missing for filters or dimensions that are none.
+        Raises Problem field_invalid or fields_missing for filters, dimensions or a percentile that are none.
         """
+        aggregation = Aggregation(fields.choice(self.aggregation, "aggregation", tuple(Aggregation)))
         dimensions = fields.list_of(self.group_by, "group_by", fields.text)
         if len(dimensions) > GROUP_BY_MAX:
             raise fields.invalid(
@@ -96,13 +108,24 @@ class MeterRow(TenantRow):
             id=self.pk or 0,
             key=self.key,
             event_name=self.event_name or self.key,
-            aggregation=Aggregation(fields.choice(self.aggregation, "aggregation", tuple(Aggregation))),
+            aggregation=aggregation,
             value_property=self.value_property,
             filters=fields.list_of(self.filters, "filters", _filter),
             group_by=dimensions,
             unit=self.unit,
             allows_negative=self.allows_negative,
+            percentile=self._percentile(aggregation),
         )
+
+    def _percentile(self, aggregation: Aggregation) -> Decimal | None:
+        if aggregation is not Aggregation.PERCENTILE:
+            if self.percentile is not None:
+                raise fields.invalid("percentile", f"belongs to PERCENTILE, not to {aggregation}")
+            return None
+        rank = fields.percentile(self.percentile)
+        if rank is None:
+            raise fields.invalid("percentile", "is missing; 95 is p95")
+        return rank
 
 
 def _filter(value: Any, field: str) -> Filter:

@@ -18,7 +18,7 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
 
-from ..aggregation import EMPTY, IS_BUCKETABLE, Partial, Sample, finish, fold_all, merge
+from ..aggregation import EMPTY, IS_BUCKETABLE, Aggregation, Partial, Sample, finish, fold_all, merge
 from ..calculator import window_starts
 from ..event import UsageEvent
 from ..meters import Meter, dimensions_of, feeds, sample_of
@@ -43,6 +43,16 @@ class HourPartial:
     hour: datetime
     dimensions: Dimensions
     partial: Partial
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Level:
+    """The last number before an instant: what a level is until the next event. Ordered by recency."""
+
+    at: datetime
+    key: str
+    value: Decimal
+    dimensions: Dimensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,32 @@ def usage_buckets(
     return tuple(sorted(hours, key=lambda one: (one.hour, one.dimensions)))
 
 
+def levels_before(*, tenant: Tenant, customer_id: int, meter: Meter, at: datetime) -> tuple[Level, ...]:
+    """Each dimensions' level at an instant: the last number before it; none where there was no event yet.
+
+    Only WEIGHTED_SUM asks; for every other aggregation the answer is empty.
+    """
+    if meter.aggregation is not Aggregation.WEIGHTED_SUM:
+        return ()
+    hour = _hour_of(at)
+    latest: dict[Dimensions, Level] = {}
+    rows = (
+        Bucket.objects.filter(tenant=tenant, customer_id=customer_id, meter_id=meter.id, hour__lt=hour)
+        .exclude(latest_value=None)
+        .order_by("dimensions", "-hour")
+        .distinct("dimensions")
+    )
+    found = [_hour_partial(row, meter) for row in rows]
+    if hour < at:
+        found += _from_events(tenant, customer_id, meter, [Period(hour, at)], ())
+    for one in found:
+        part = one.partial
+        if part.latest_at is not None and part.latest_key is not None and part.latest_value is not None:
+            level = Level(part.latest_at, part.latest_key, part.latest_value, one.dimensions)
+            latest[one.dimensions] = max(level, latest.get(one.dimensions, level))
+    return tuple(latest[dimensions] for dimensions in sorted(latest))
+
+
 def usage_of(
     *,
     tenant: Tenant,
@@ -106,9 +142,13 @@ def usage_of(
     starts = _starts(period, window, zone) if window is not None else [period.start]
     hours = usage_buckets(tenant=tenant, customer_id=customer_id, meter=meter, period=period, cuts=starts[1:])
     groups: dict[Dimensions, list[Partial]] = {} if group_by else {(): [EMPTY] * len(starts)}
+    initial: dict[Dimensions, Decimal] = {}
+    for level in sorted(levels_before(tenant=tenant, customer_id=customer_id, meter=meter, at=period.start)):
+        by = _by(level.dimensions, group_by)
+        groups.setdefault(by, [EMPTY] * len(starts))
+        initial[by] = level.value
     for one in hours:
-        texts = dict(one.dimensions)
-        by = tuple((name, texts[name]) for name in group_by)
+        by = _by(one.dimensions, group_by)
         partials = groups.setdefault(by, [EMPTY] * len(starts))
         place = bisect_right(starts, one.hour) - 1
         partials[place] = merge(partials[place], one.partial)
@@ -118,16 +158,31 @@ def usage_of(
     return tuple(
         GroupQuantity(
             dict(by),
-            finish(meter.aggregation, _merged(groups[by])),
-            tuple(
-                WindowQuantity(inside, finish(meter.aggregation, partial))
-                for inside, partial in zip(periods, groups[by], strict=True)
-            )
-            if window is not None
-            else (),
+            _finished(meter, _merged(groups[by]), period, initial.get(by)),
+            _windows(meter, groups[by], periods, initial.get(by)) if window is not None else (),
         )
         for by in sorted(groups)
     )
+
+
+def _by(dimensions: Dimensions, group_by: Sequence[str]) -> Dimensions:
+    texts = dict(dimensions)
+    return tuple((name, texts[name]) for name in group_by)
+
+
+def _finished(meter: Meter, partial: Partial, period: Period, initial: Decimal | None) -> Decimal:
+    return finish(meter.aggregation, partial, percentile=meter.percentile, period=period, initial=initial)
+
+
+def _windows(
+    meter: Meter, partials: Sequence[Partial], periods: Sequence[Period], initial: Decimal | None
+) -> tuple[WindowQuantity, ...]:
+    windows = []
+    for inside, partial in zip(periods, partials, strict=True):
+        windows.append(WindowQuantity(inside, _finished(meter, partial, inside, initial)))
+        # A level lasts beyond its window.
+        initial = initial if partial.latest_value is None else partial.latest_value
+    return tuple(windows)
 
 
 def _starts(period: Period, window: str, zone: ZoneInfo) -> list[datetime]:
@@ -151,22 +206,27 @@ def _from_buckets(
     ).exclude(hour__in=without)
     found: dict[tuple[datetime, Dimensions], Partial] = {}
     for row in rows.iterator():
-        texts = json.loads(row.dimensions)
-        # A meter whose dimensions were changed has buckets of before: what they lack is "", as for an event.
-        dimensions = tuple((name, texts.get(name, "")) for name in meter.group_by)
-        partial = Partial(
-            count=row.count,
-            value_count=row.value_count,
-            sum=row.sum,
-            max=row.max,
-            min=row.min,
-            latest_at=row.latest_at,
-            latest_key=row.latest_key,
-            latest_value=row.latest_value,
-        )
-        place = (row.hour, dimensions)
-        found[place] = merge(found.get(place, EMPTY), partial)
+        one = _hour_partial(row, meter)
+        place = (one.hour, one.dimensions)
+        found[place] = merge(found.get(place, EMPTY), one.partial)
     return [HourPartial(hour, dimensions, partial) for (hour, dimensions), partial in found.items()]
+
+
+def _hour_partial(row: Bucket, meter: Meter) -> HourPartial:
+    texts = json.loads(row.dimensions)
+    # A meter whose dimensions were changed has buckets of before: what they lack is "", as for an event.
+    dimensions = tuple((name, texts.get(name, "")) for name in meter.group_by)
+    partial = Partial(
+        count=row.count,
+        value_count=row.value_count,
+        sum=row.sum,
+        max=row.max,
+        min=row.min,
+        latest_at=row.latest_at,
+        latest_key=row.latest_key,
+        latest_value=row.latest_value,
+    )
+    return HourPartial(row.hour, dimensions, partial)
 
 
 def _from_events(

@@ -79,6 +79,25 @@ def test_usage_outside_of_the_billed_part_is_not_counted():
     assert lines(subscription) == {"calls": Decimal("12.00")}
 
 
+def test_a_level_is_taken_over_from_before_the_period():
+    buyer = customer(a_tenant())
+    seats = meter(buyer.tenant, "seats", "WEIGHTED_SUM")
+    used(buyer, seats, "8", at=datetime(2026, 2, 10, tzinfo=UTC))
+    subscription = a_subscription(
+        buyer, {"code": "seats", "meter": seats, "model": "PER_UNIT", "unit_price": Decimal("2.50")}
+    )
+    # 8 seats all March: 8 x 2.50.
+    assert lines(subscription) == {"seats": Decimal("20.00")}
+    assert [level.value for level in loaded(subscription).usage[0].levels] == [8]
+
+
+def test_a_percentile_is_billed_from_the_events_of_the_period():
+    buyer = customer(a_tenant())
+    latency = meter(buyer.tenant, "latency", "PERCENTILE", percentile=Decimal(50))
+    charge = {"code": "p50", "meter": latency, "model": "PER_UNIT", "unit_price": Decimal("1")}
+    assert loaded(a_subscription(buyer, charge)).charges[0].percentile == 50
+
+
 def test_a_cycle_in_which_the_subscription_did_not_run_is_refused():
     subscription = a_subscription(customer(a_tenant()), a_fee(), starts_at=MARCH.end)
     with pytest.raises(Problem) as caught:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from aforo.kernel.decimals import trimmed
 
-from ..metered import is_billed_by, metered, usage_of
+from ..metered import is_billed_by, level_of, metered, usage_of
 from ..state import ZERO, BillingState, Charge, Issue, Quantity
 from ..trace import explained, texts
 
@@ -24,7 +24,7 @@ def run(state: BillingState) -> BillingState:
     quantities, issues, why = [], [], []
     for charge in charges:
         hours = usage_of(charge, state.usage)
-        whole = metered(charge, hours, state.period)
+        whole = metered(charge, hours, state.period, level_of(charge, state.usage))
         units = min(whole.units, caps.get(charge.code, whole.units))
         if units < ZERO:
             issues.append(

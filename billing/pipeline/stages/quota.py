@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from aforo.kernel.decimals import EXACT, trimmed
 
-from ..metered import exceeded_in, metered, usage_of
+from ..metered import exceeded_in, level_of, metered, usage_of
 from ..state import BillingState, Issue, QuotaCap
 from ..trace import explained, texts
 
@@ -27,7 +27,8 @@ def run(state: BillingState) -> BillingState:
         if charge.quota_units is None:
             continue
         hours = usage_of(charge, state.usage)
-        used = metered(charge, hours, state.period).units
+        level = level_of(charge, state.usage)
+        used = metered(charge, hours, state.period, level).units
         why.append(
             explained(
                 "quota",
@@ -43,7 +44,7 @@ def run(state: BillingState) -> BillingState:
         if used <= charge.quota_units:
             continue
         over = EXACT.subtract(used, charge.quota_units)
-        since = exceeded_in(charge, hours, state.period, charge.quota_units)
+        since = exceeded_in(charge, hours, state.period, charge.quota_units, level)
         if since is not None:
             why.append(explained("quota", "exceeded", charge.code, units=over, since=since))
         if charge.over_quota != "IGNORE":

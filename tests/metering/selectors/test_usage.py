@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aforo.kernel.clock import clock_at
+from aforo.kernel.decimals import EXACT
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, calendar_month, instant_text
 from metering.batch import store
@@ -144,10 +145,16 @@ def test_the_day_the_clock_changes_has_23_hours(acme):
 
 @pytest.mark.promise("P41")
 def test_each_aggregation_over_buckets_and_cut_hours(acme):
-    names = ("COUNT", "SUM", "MAX", "UNIQUE", "LATEST")
     rows = {
-        name: meter(acme.tenant, name, name, event_name="api.call", value_property="latency_ms")
-        for name in names
+        name: meter(
+            acme.tenant,
+            name,
+            name,
+            event_name="api.call",
+            value_property="latency_ms",
+            percentile=Decimal(50) if name == "PERCENTILE" else None,
+        )
+        for name in MeterRow.Aggregation.values
     }
     latencies = ["12.5", 40, "7", 40]
     times = ["03-15T11:45:00", "03-15T12:10:00", "03-15T13:59:00", "03-15T14:10:00"]
@@ -163,14 +170,53 @@ def test_each_aggregation_over_buckets_and_cut_hours(acme):
 
     found = {name: quantity(acme, row, period) for name, row in rows.items()}
 
-    # Sum 12.5 + 40 + 7 + 40; unique "12.5", "40", "7" and the missing one.
+    # Sum 12.5 + 40 + 7 + 40; unique "12.5", "40", "7" and the missing one; of 7, 12.5, 40, 40 the second is the median.
+    # Level: 15 minutes 0, 25 of 12.5, 109 of 40, 11 of 7, 20 of 40: 5,549.5 over 180 minutes.
     assert found == {
         "COUNT": 5,
         "SUM": Decimal("99.5"),
         "MAX": 40,
+        "MIN": 7,
+        "AVG": Decimal("24.875"),
         "UNIQUE": 4,
         "LATEST": 40,
+        "PERCENTILE": Decimal("12.5"),
+        "WEIGHTED_SUM": EXACT.divide(Decimal("5549.5"), Decimal(180)),
     }
+
+
+def test_a_level_lasts_from_before_the_period_and_through_its_windows(acme):
+    row = meter(acme.tenant, "seats", "WEIGHTED_SUM")
+    sent(
+        acme,
+        *(
+            {
+                "id": name,
+                "metric": "seats",
+                "customer_id": "cust_abc",
+                "quantity": seats,
+                "time": f"2026-{time}Z",
+            }
+            for name, seats, time in (
+                ("a", 8, "03-10T09:00:00"),
+                ("b", 4, "03-10T12:10:00"),
+                ("c", 10, "03-10T13:30:00"),
+            )
+        ),
+    )
+    (group,) = usage_of(
+        tenant=acme.tenant,
+        customer_id=acme.customer.pk,
+        meter=row.meter(),
+        period=Period(at("03-10T12:30"), at("03-10T15:00")),
+        window="hour",
+        zone=UTC,
+    )
+
+    # 4 until 13:30, then 10: 30 minutes of 4; 30 of 4 and 30 of 10; an hour of 10 without any event.
+    assert [window.quantity for window in group.windows] == [4, 7, 10]
+    # (60 x 4 + 90 x 10) / 150
+    assert group.quantity == Decimal("7.6")
 
 
 def test_fractions_in_properties_are_summed_exactly(acme):
@@ -258,7 +304,7 @@ def test_too_many_windows_and_unknown_dimensions_are_refused(acme):
 
 
 @pytest.mark.promise("P15")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     minutes=st.lists(st.integers(0, 6 * 60), max_size=25),
     values=st.lists(st.decimals(-5, 5, places=2), min_size=25, max_size=25),
@@ -272,8 +318,16 @@ def test_any_period_and_window_says_what_the_events_say(
     acme, minutes, values, start, length, zone, window, data
 ):
     token = f"meter{next(NUMBERS)}"
-    aggregation = data.draw(st.sampled_from(["COUNT", "SUM", "MAX", "UNIQUE", "LATEST"]))
-    row = meter(acme.tenant, token, aggregation, value_property="value_of", group_by=["model"])
+    aggregation = data.draw(st.sampled_from(MeterRow.Aggregation.values))
+    percentile = Decimal(95) if aggregation == "PERCENTILE" else None
+    row = meter(
+        acme.tenant,
+        token,
+        aggregation,
+        value_property="value_of",
+        group_by=["model"],
+        percentile=percentile,
+    )
     since = at("03-15T09:00")
     events = [
         {
@@ -299,7 +353,12 @@ def test_any_period_and_window_says_what_the_events_say(
         )
     period = Period(since + timedelta(minutes=start), since + timedelta(minutes=start + length))
     bounds = {"start": instant_text(period.start), "end": instant_text(period.end)}
-    request = {"aggregation": aggregation, "property": "value_of", "period": bounds, "events": events}
+    request = {
+        "aggregation": aggregation,
+        "property": "value_of",
+        "period": bounds,
+        "percentile": percentile and str(percentile),
+    }
 
     groups = usage_of(
         tenant=acme.tenant,
@@ -311,22 +370,31 @@ def test_any_period_and_window_says_what_the_events_say(
         group_by=["model"],
     )
 
-    expected = aggregate({**request, "group_by": ["model"], "window": {"size": window, "timezone": zone}})
+    def recounted(events, **more):
+        """The calculator's answer over the events alone; a level begins with the last of them before the period."""
+        before = [(event["timestamp"], event["key"], event) for event in events]
+        before = [one for one in before if one[0] < bounds["start"]]
+        begins = before and aggregation == "WEIGHTED_SUM"
+        initial = max(before)[2]["properties"]["value_of"] if begins else None
+        return aggregate({**request, "events": events, "initial": initial, **more})
+
+    by_model = {name: [one for one in events if one["properties"]["model"] == name] for name in ("m0", "m1")}
     assert [
-        {
-            "by": group.by,
-            "windows": [
-                {"start": instant_text(one.period.start), "quantity": one.quantity} for one in group.windows
-            ],
-        }
+        (group.by["model"], [(instant_text(one.period.start), one.quantity) for one in group.windows])
         for group in groups
     ] == [
-        {
-            "by": group["by"],
-            "windows": [
-                {"start": one["start"], "quantity": Decimal(one["quantity"])} for one in group["windows"]
+        (
+            name,
+            [
+                (one["start"], Decimal(one["quantity"]))
+                for one in recounted(inside, window={"size": window, "timezone": zone})["windows"]
             ],
-        }
-        for group in expected["groups"]
+        )
+        for name, inside in by_model.items()
+        if any(
+            one["timestamp"] < bounds["end"]
+            and (one["timestamp"] >= bounds["start"] or aggregation == "WEIGHTED_SUM")
+            for one in inside
+        )
     ]
-    assert quantity(acme, row, period) == Decimal(aggregate(request)["quantity"])
+    assert quantity(acme, row, period) == Decimal(recounted(events)["quantity"])

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from billing.pipeline.stages import aggregation
-from billing.pipeline.state import Quantity, QuotaCap
-from metering.aggregation import Aggregation, Partial
+from billing.pipeline.state import MeterLevel, Quantity, QuotaCap
+from metering.aggregation import Aggregation, Partial, Sample, fold_all
 
-from ..builders import D, calls, codes, fee, hour, state, usage
+from ..builders import D, at, calls, codes, fee, hour, state, usage
 
 
 @pytest.mark.promise("P41")
@@ -23,6 +23,17 @@ def test_a_fee_has_no_quantity_and_no_usage_is_zero():
     assert aggregation.run(state(fee("1"), calls())).quantities == (
         Quantity(charge="calls", units=D(0), event_count=0),
     )
+
+
+def test_a_level_goes_on_from_before_the_period():
+    # 8 seats from February until 11 March, then 39: (10 x 8 + 21 x 39) / 31 days = 29.
+    step = fold_all([Sample(at(11), "k", D(39), None)], keeps_values=True)
+    seats = replace(
+        usage(replace(hour(1, day=11), partial=step)),
+        levels=(MeterLevel(at=at(1).replace(month=2), key="a", value=D(8), dimensions=()),),
+    )
+    metered = aggregation.run(state(calls(aggregation=Aggregation.WEIGHTED_SUM), usage=(seats,)))
+    assert metered.quantities[0].units == 29
 
 
 def test_less_than_nothing_is_nothing_and_said():
