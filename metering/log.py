@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -44,9 +45,10 @@ RETRY_AFTER_S = 2
 _logger = logging.getLogger(__name__)
 
 
-def append(submission: Submission) -> Durability:
+def append(submission: Submission, *, meanwhile: Callable[[], object] = lambda: None) -> Durability:
     """Keep a submission and return once it is on disk; the writer makes rows of it.
 
+    meanwhile: what can be done while the log's disk works; not called where the log is not asked.
     Raises Problem("storage_unavailable") with retry_after_s where nothing durable can be reached, or where the writer
     is so far behind that the log is full.
     """
@@ -57,7 +59,7 @@ def append(submission: Submission) -> Durability:
     )
     if log.breaker.lets_through():
         try:
-            durability = log.append(shard, entry)
+            durability = log.append(shard, entry, meanwhile)
         except (RedisError, OSError, LogNotDurable) as error:
             log.breaker.failed()
             _logger.warning("log away, shard=%s: %s", shard, error)
@@ -155,8 +157,8 @@ class Log:
         self._bytes = 0
         self._looked_at_s: float | None = None
 
-    def append(self, shard: int, entry: bytes) -> Durability:
-        """Append one entry to the shard's stream.
+    def append(self, shard: int, entry: bytes, meanwhile: Callable[[], object]) -> Durability:
+        """Append one entry to the shard's stream; call *meanwhile* between the order and its answer.
 
         Raises Problem("storage_unavailable") where the log is full, LogNotDurable, RedisError or OSError.
         """
@@ -168,11 +170,26 @@ class Log:
                     f"The log holds {self._bytes:,} bytes that wait for the writer; up to {self._bytes_max:,} are kept.",
                     retry_after_s=RETRY_AFTER_S,
                 )
-        self._redis.xadd(stream_of(shard), {FIELD: entry})
+        self._xadd(stream_of(shard), entry, meanwhile)
         # After the append and before the answer: it may have gone over a new connection, to a server that changed.
         if self._looked_at_s is None or time.monotonic() - self._looked_at_s > LOOK_EVERY_S:
             self._look()
         return self._durability
+
+    def _xadd(self, stream: str, entry: bytes, meanwhile: Callable[[], object]) -> None:
+        pool = self._redis.connection_pool
+        log_connection = pool.get_connection()
+        try:
+            log_connection.send_command("XADD", stream, "*", FIELD, entry)
+            try:
+                meanwhile()
+            except BaseException:
+                # The next to use the connection would read this order's answer.
+                log_connection.disconnect()
+                raise
+            log_connection.read_response()
+        finally:
+            pool.release(log_connection)
 
     def _connected(self, redis_connection: Any) -> None:
         redis_connection.on_connect()

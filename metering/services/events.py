@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
@@ -122,9 +123,10 @@ def submission_ingest(*, tenant: Tenant, submission: Submission) -> IngestAnswer
     except Problem as problem:
         append(submission.refused(problem))
         raise
-    # Before the append: the writer is quick, and the event itself would be found as its own duplicate.
-    verdicts = _verdicts(tenant, submission, judged)
-    return IngestAnswer(verdicts, append(submission), raws.is_single)
+    # The store is asked while the log's disk works, so that the hint costs no time; where the log is away, afterwards.
+    known = lru_cache(lambda: _known(tenant, submission, judged))
+    durability = append(submission, meanwhile=known)
+    return IngestAnswer(_verdicts(submission, judged, known()), durability, raws.is_single)
 
 
 def _refused(received: Submission, body: Body, problem: Problem) -> Submission:
@@ -137,10 +139,10 @@ def _refused(received: Submission, body: Body, problem: Problem) -> Submission:
 
 
 def _verdicts(
-    tenant: Tenant, submission: Submission, judged: Sequence[Accepted | Refused]
+    submission: Submission, judged: Sequence[Accepted | Refused], known: dict[bytes, Identity]
 ) -> tuple[Verdict, ...]:
     """Each event's verdict, in order; what the store or the same request had before is a duplicate or a conflict."""
-    known = _known(tenant, [one.event.identity for one in judged if isinstance(one, Accepted)])
+    known = dict(known)
     verdicts = []
     for index, one in enumerate(judged):
         if isinstance(one, Refused):
@@ -149,18 +151,12 @@ def _verdicts(
         event = one.event
         intake_id = submission.intake_id_of(index)
         judgement = judge(known.get(event.identity), event, intake_id)
-        # A copy is this very event, which was accepted when it was handed in before.
+        # A copy is this very event: handed in before, or written by a writer that is quicker than the answer.
         if judgement in ("new", "copy"):
             known[event.identity] = Identity(event.fingerprint, event.client_time, intake_id)
-            is_generated = event.idempotency_key == generated_key(intake_id)
+            is_told = one.is_late or event.idempotency_key == generated_key(intake_id)
             verdicts.append(
-                Verdict(
-                    index,
-                    event.idempotency_key,
-                    "accepted",
-                    is_late=one.is_late,
-                    is_told=one.is_late or is_generated,
-                )
+                Verdict(index, event.idempotency_key, "accepted", is_late=one.is_late, is_told=is_told)
             )
         elif judgement == "conflict":
             verdicts.append(Verdict(index, event.idempotency_key, "rejected", refusal=conflict(event)))
@@ -169,7 +165,16 @@ def _verdicts(
     return tuple(verdicts)
 
 
-def _known(tenant: Tenant, identities: list[bytes]) -> dict[bytes, Identity]:
+def _known(
+    tenant: Tenant, submission: Submission, judged: Sequence[Accepted | Refused]
+) -> dict[bytes, Identity]:
+    """What the store has under the keys of accepted events; generated keys are new by themselves."""
+    identities = [
+        one.event.identity
+        for index, one in enumerate(judged)
+        if isinstance(one, Accepted)
+        and one.event.idempotency_key != generated_key(submission.intake_id_of(index))
+    ]
     try:
         return identities_for(tenant, identities)
     except OUTAGE as error:

@@ -212,7 +212,7 @@ def test_a_retry_is_answered_and_counted_as_a_duplicate(api, acme, stored):
 
 @pytest.mark.promise("P22", "P99")
 def test_a_writer_quicker_than_the_answer_makes_no_duplicate(api, acme, stored, monkeypatch):
-    def append_and_write(submission):
+    def append_and_write(submission, meanwhile):
         durability = log.append(submission)
         stored()
         return durability
