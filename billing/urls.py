@@ -3,6 +3,8 @@
 from django.urls import path
 
 from .api.bill_runs import BillRunsView, BillRunView
+from .api.contracts import ContractsView, ContractView
+from .api.coupons import CouponAttachView, CouponsView, CouponView
 from .api.invoices import (
     InvoiceHtmlView,
     InvoiceIssueView,
@@ -11,9 +13,58 @@ from .api.invoices import (
     InvoiceTraceView,
     InvoiceView,
 )
+from .api.offerings import OfferingsView, OfferingView
+from .api.products import ProductsView, ProductView
+from .api.profiles import BillingProfileView
+from .api.rate_plans import (
+    RatePlansView,
+    RatePlanView,
+    VersionArchiveView,
+    VersionPublishView,
+    VersionsView,
+    VersionView,
+)
+from .api.subscriptions import (
+    SubscriptionCancelView,
+    SubscriptionMoveView,
+    SubscriptionPeriodsView,
+    SubscriptionsView,
+    SubscriptionView,
+)
+from .api.tax_rates import TaxRateEndView, TaxRatesView, TaxRateView
+from .api.wallets import WalletGrantsView, WalletsView, WalletView
 from .views import invoice_page, invoice_trace_page
 
+_VERSION = "rate-plans/<str:code>/versions/<int:number>"
+
 urlpatterns = [
+    path("products", ProductsView.as_view(), name="products"),
+    path("products/<str:code>", ProductView.as_view(), name="product"),
+    path("rate-plans", RatePlansView.as_view(), name="rate-plans"),
+    path("rate-plans/<str:code>", RatePlanView.as_view(), name="rate-plan"),
+    path("rate-plans/<str:code>/versions", VersionsView.as_view(), name="rate-plan-versions"),
+    path(_VERSION, VersionView.as_view(), name="rate-plan-version"),
+    path(f"{_VERSION}/publish", VersionPublishView.as_view(), name="rate-plan-version-publish"),
+    path(f"{_VERSION}/archive", VersionArchiveView.as_view(), name="rate-plan-version-archive"),
+    path("offerings", OfferingsView.as_view(), name="offerings"),
+    path("offerings/<str:code>", OfferingView.as_view(), name="offering"),
+    path("subscriptions", SubscriptionsView.as_view(), name="subscriptions"),
+    path("subscriptions/<str:code>", SubscriptionView.as_view(), name="subscription"),
+    path("subscriptions/<str:code>/move", SubscriptionMoveView.as_view(), name="subscription-move"),
+    path("subscriptions/<str:code>/cancel", SubscriptionCancelView.as_view(), name="subscription-cancel"),
+    path("subscriptions/<str:code>/periods", SubscriptionPeriodsView.as_view(), name="subscription-periods"),
+    path("contracts", ContractsView.as_view(), name="contracts"),
+    path("contracts/<str:code>", ContractView.as_view(), name="contract"),
+    path("coupons", CouponsView.as_view(), name="coupons"),
+    path("coupons/<str:code>", CouponView.as_view(), name="coupon"),
+    path("coupons/<str:code>/attach", CouponAttachView.as_view(), name="coupon-attach"),
+    path("tax-rates", TaxRatesView.as_view(), name="tax-rates"),
+    path("tax-rates/<uuid:rate_id>", TaxRateView.as_view(), name="tax-rate"),
+    path("tax-rates/<uuid:rate_id>/end", TaxRateEndView.as_view(), name="tax-rate-end"),
+    path("wallets", WalletsView.as_view(), name="wallets"),
+    path("wallets/<uuid:wallet_id>", WalletView.as_view(), name="wallet"),
+    path("wallets/<uuid:wallet_id>/grants", WalletGrantsView.as_view(), name="wallet-grants"),
+    path("billing-profile", BillingProfileView.as_view(), name="billing-profile"),
     path("bill-runs", BillRunsView.as_view(), name="bill-runs"),
     path("bill-runs/<uuid:run_id>", BillRunView.as_view(), name="bill-run"),
     path("invoices", InvoicesView.as_view(), name="invoices"),

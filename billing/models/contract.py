@@ -9,7 +9,7 @@ from aforo.kernel.identifiers import uuid7
 from aforo.tenancy.models import TenantRow
 from aforo.tenancy.models.fields import CurrencyField
 
-from .fields import AmountField, CodeField, DateSpan, RateField
+from .fields import AmountField, CodeField, DateSpan, RateField, check_term
 from .subscription import Subscription
 
 
@@ -65,6 +65,10 @@ class Contract(TenantRow):
             ),
         ]
         ordering = ["code"]
+
+    def clean(self) -> None:
+        super().clean()
+        check_term(self.starts_on, self.ends_on)
 
     def __str__(self) -> str:
         return self.code

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.contrib.postgres.fields import DateRangeField
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -38,6 +40,12 @@ class RateField(models.DecimalField):
     def __init__(self, **options: Any) -> None:
         options["max_digits"], options["decimal_places"] = 30, 12
         super().__init__(**options)
+
+
+def check_term(starts_on: date | None, ends_on: date | None) -> None:
+    """Refuse a term that ends before it starts, which PostgreSQL takes for no span at all. Raises ValidationError."""
+    if starts_on is not None and ends_on is not None and ends_on <= starts_on:
+        raise ValidationError({"ends_on": "The term ends after it starts."})
 
 
 class DateSpan(models.Func):

@@ -8,7 +8,7 @@ from django.db import models
 from aforo.kernel.identifiers import uuid7
 from aforo.tenancy.models import TenantRow
 
-from .fields import DateSpan, RateField
+from .fields import DateSpan, RateField, check_term
 
 
 class TaxRate(TenantRow):
@@ -46,6 +46,10 @@ class TaxRate(TenantRow):
             ),
         ]
         ordering = ["jurisdiction", "name", "-starts_on"]
+
+    def clean(self) -> None:
+        super().clean()
+        check_term(self.starts_on, self.ends_on)
 
     def __str__(self) -> str:
         return f"{self.jurisdiction} {self.name}"

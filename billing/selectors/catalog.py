@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 
 from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Tenant
-from aforo.tenancy.selectors.rows import found
+from aforo.tenancy.selectors.rows import found, given
 
 from ..models import Charge, Offering, Product, RatePlan, RatePlanVersion
 
@@ -21,17 +21,27 @@ def product_for(tenant: Tenant, code: str) -> Product:
 
 
 def rate_plans_for(tenant: Tenant) -> QuerySet[RatePlan]:
-    """With product, versions, charges, meters and tiers: five queries for any number of plans."""
+    return RatePlan.objects.of(tenant)
+
+
+def rate_plans_listed(tenant: Tenant, *, product: str | None = None) -> QuerySet[RatePlan]:
+    """product: its code. With product, versions, charges, meters and tiers: five queries for any number of plans."""
     return (
-        RatePlan.objects.of(tenant)
+        rate_plans_for(tenant)
+        .filter(**given(product__code=product))
         .select_related("product")
         .prefetch_related("versions__charges__meter", "versions__charges__tiers")
     )
 
 
 def rate_plan_for(tenant: Tenant, code: str) -> RatePlan:
-    """Raises Problem not_found."""
-    return found(RatePlan.objects.of(tenant).select_related("product"), code=code)
+    """Without its versions. Raises Problem not_found."""
+    return found(rate_plans_for(tenant).select_related("product"), code=code)
+
+
+def rate_plan_in_full(tenant: Tenant, code: str) -> RatePlan:
+    """With product, versions, charges, meters and tiers. Raises Problem not_found."""
+    return found(rate_plans_listed(tenant), code=code)
 
 
 def versions_for(tenant: Tenant, plan: str) -> QuerySet[RatePlanVersion]:

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
 from django.db.models import QuerySet
 
+from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
-from aforo.tenancy.selectors.rows import found
+from aforo.tenancy.selectors.rows import found, given
 
 from ..models import Subscription
+from .periods import billed_period, subscription_cycle
 
 
 def subscriptions_for(tenant: Tenant) -> QuerySet[Subscription]:
     """With customer, offering and plan version."""
     return Subscription.objects.of(tenant).select_related("customer", "offering", "plan_version__plan")
+
+
+def subscriptions_listed(
+    tenant: Tenant, *, customer: str | None = None, offering: str | None = None, state: str | None = None
+) -> QuerySet[Subscription]:
+    """With coupons and phases, too. customer: external_id. offering: its code."""
+    return (
+        subscriptions_for(tenant)
+        .filter(**given(customer__external_id=customer, offering__code=offering, state=state))
+        .prefetch_related("phases", "coupons__coupon")
+    )
 
 
 def subscription_for(tenant: Tenant, code: str) -> Subscription:
@@ -23,3 +40,25 @@ def subscription_for(tenant: Tenant, code: str) -> Subscription:
 def billed_subscription_for(tenant: Tenant, **by: object) -> Subscription:
     """With all that a bill is made of. by: code=… or pk=…. Raises Problem not_found."""
     return found(subscriptions_for(tenant).select_related("customer__parent", "tenant"), **by)
+
+
+@dataclass(frozen=True, slots=True)
+class BilledPeriod:
+    """cycle: a whole period. billed: the part of it in which the subscription runs."""
+
+    cycle: Period
+    billed: Period
+
+
+def subscription_periods(
+    subscription: Subscription, *, start: datetime | None = None
+) -> Iterator[BilledPeriod]:
+    """Its periods in order, from the one that holds *start*, or from the first; without end while it is open.
+
+    Anchor on the 31st from 31 January 2026 in UTC: [31 January, 28 February), [28 February, 31 March) …
+    """
+    cycle = subscription_cycle(subscription)
+    index = cycle.index_at(max(start or subscription.starts_at, subscription.starts_at))
+    while (billed := billed_period(subscription, cycle.period(index))) is not None:
+        yield BilledPeriod(cycle=cycle.period(index), billed=billed)
+        index += 1

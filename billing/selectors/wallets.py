@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from aforo.kernel.decimals import total
 from aforo.tenancy.models import Tenant
-from aforo.tenancy.selectors.rows import found
+from aforo.tenancy.selectors.rows import found, given
 
 from ..burn import Grant, burn_order
 from ..models import Wallet, WalletBurn, WalletGrant
@@ -22,6 +22,13 @@ from ..models.fields import AmountField
 def wallets_for(tenant: Tenant) -> QuerySet[Wallet]:
     """With customer."""
     return Wallet.objects.of(tenant).select_related("customer")
+
+
+def wallets_listed(
+    tenant: Tenant, *, customer: str | None = None, currency: str | None = None
+) -> QuerySet[Wallet]:
+    """customer: external_id."""
+    return wallets_for(tenant).filter(**given(customer__external_id=customer, currency=currency))
 
 
 def wallet_for(tenant: Tenant, wallet_id: UUID) -> Wallet:
@@ -44,19 +51,15 @@ def grants_for(tenant: Tenant) -> QuerySet[WalletGrant]:
 
 
 @dataclass(frozen=True, slots=True)
-class GrantBalance:
-    """One grant at an instant. left: what can be burned then, 0 before it starts and once it has expired."""
-
-    grant: WalletGrant
-    left: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class WalletBalance:
-    """A wallet at an instant. grants: all of them, in burn order. balance: their sum, major units."""
+    """A wallet at an instant, major units.
+
+    grants: all of them, in burn order; `left` is what can be burned then, 0 before one starts and once it has expired.
+    balance: their sum.
+    """
 
     wallet: Wallet
-    grants: tuple[GrantBalance, ...]
+    grants: tuple[WalletGrant, ...]
 
     @property
     def balance(self) -> Decimal:
@@ -69,14 +72,11 @@ def wallet_balance_at(wallet: Wallet, at: datetime) -> WalletBalance:
     PROMO 15.00 of which 5.00 was burned and CASH 50.00: 10.00 + 50.00 = 60.00.
     """
     rows = {str(row.pk): row for row in grants_for(wallet.tenant).filter(wallet=wallet)}
-    values = {key: grant_value(row) for key, row in rows.items()}
-    return WalletBalance(
-        wallet=wallet,
-        grants=tuple(
-            GrantBalance(rows[value.id], rows[value.id].left if value.counts_at(at) else Decimal(0))
-            for value in burn_order(list(values.values()))
-        ),
-    )
+    order = burn_order([grant_value(row) for row in rows.values()])
+    for value in order:
+        if not value.counts_at(at):
+            rows[value.id].left = Decimal(0)
+    return WalletBalance(wallet=wallet, grants=tuple(rows[value.id] for value in order))
 
 
 def grant_value(row: WalletGrant) -> Grant:

@@ -69,10 +69,33 @@ def rate_plan_create(
 
 
 @transaction.atomic
-def version_draft(*, tenant: Tenant, plan: str, proration: str | None = None) -> RatePlanVersion:
+def rate_plan_draft(
+    *,
+    tenant: Tenant,
+    product: str,
+    code: str,
+    name: str,
+    currency: str | None = None,
+    proration: str | None = None,
+    charges: Iterable[Mapping[str, Any]] = (),
+) -> RatePlanVersion:
+    """A rate plan with its version 1, a draft with these charges; see `rate_plan_create` and `version_draft`."""
+    rate_plan_create(tenant=tenant, product=product, code=code, name=name, currency=currency)
+    return version_draft(tenant=tenant, plan=code, proration=proration, charges=charges)
+
+
+@transaction.atomic
+def version_draft(
+    *,
+    tenant: Tenant,
+    plan: str,
+    proration: str | None = None,
+    charges: Iterable[Mapping[str, Any]] | None = None,
+) -> RatePlanVersion:
     """The plan's next version, a draft: a copy of the newest published one, or empty where there is none.
 
-    proration: "day" or "second", how a cut period counts; that of the copied version, or day.
+    proration: "day" or "second", how a cut period counts; that of the published version, or day.
+    charges: these instead of copies; as of `version_replace`.
     Locks the plan. Raises Problem not_found, input_invalid, or state_conflict where the plan has a draft.
     """
     plan_row = rate_plan_locked(tenant, plan)
@@ -88,6 +111,9 @@ def version_draft(*, tenant: Tenant, plan: str, proration: str | None = None) ->
         proration=proration or (copied.proration if copied else RatePlanVersion.Proration.DAY),
     )
     row_save(version)
+    if charges is not None:
+        _charges_add(version, charges)
+        return version
     for charge in copied.charges.prefetch_related("tiers") if copied else ():
         copy = Charge(
             tenant=tenant,
@@ -124,8 +150,7 @@ def version_replace(
     if proration is not None:
         row.proration = proration
         row_save(row)
-    for position, charge in enumerate(charges, start=1):
-        _charge_add(row, **{"position": position, **charge})
+    _charges_add(row, charges)
     return version_for(tenant, plan, version)
 
 
@@ -252,6 +277,20 @@ def _draft(tenant: Tenant, plan: str, number: int) -> RatePlanVersion:
             f"Version {number} of {plan!r} is {version.status.lower()} and never changes; make a new version.",
         )
     return version
+
+
+def _charges_add(version: RatePlanVersion, charges: Iterable[Mapping[str, Any]]) -> None:
+    for index, charge in enumerate(charges):
+        try:
+            _charge_add(version, **{"position": index + 1, **charge})
+        except Problem as problem:
+            errors = problem.facts.get("errors", {})
+            placed = {f"charges[{index}].{field}": sentences for field, sentences in errors.items()}
+            raise Problem(
+                problem.code,
+                problem.detail,
+                **{**problem.facts, "errors": placed} if errors else problem.facts,
+            ) from None
 
 
 def _charge_add(

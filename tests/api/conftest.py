@@ -93,6 +93,9 @@ class Api:
     def patch(self, address: str, body: Any) -> Any:
         return self._send("patch", address, body, "application/json", {})
 
+    def put(self, address: str, body: Any) -> Any:
+        return self._send("put", address, body, "application/json", {})
+
     def get(self, address: str, **query: Any) -> Any:
         return self._client.get(address, query, headers=self.headers)
 

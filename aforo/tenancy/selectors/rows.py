@@ -22,3 +22,8 @@ def found(rows: QuerySet[Row], **named: Any) -> Row:
         said = ", ".join(repr(value) if isinstance(value, str) else str(value) for value in named.values())
         raise Problem("not_found", f"No {rows.model._meta.verbose_name} {said}.")
     return row
+
+
+def given(**filters: Any) -> dict[str, Any]:
+    """The filters of a list that somebody gave: those that are not None."""
+    return {name: value for name, value in filters.items() if value is not None}

@@ -65,6 +65,7 @@ def test_terms_touch_but_never_overlap(shop):
     "fields",
     [
         {"ends_on": date(2026, 1, 1)},
+        {"ends_on": date(2025, 12, 31)},
         {"minimum_amount": "-1"},
         {"minimum_amount": "0.005"},
         {"minimum_amount": "100", "maximum_amount": "99"},

@@ -59,6 +59,7 @@ def test_other_taxes_jurisdictions_and_tenants_stand_beside_it(tenant):
         {"percent": "-1"},
         {"percent": "100.1"},
         {"ends_on": date(2026, 1, 1)},
+        {"ends_on": date(2025, 12, 31)},
         {"jurisdiction": ""},
         {"name": ""},
     ],

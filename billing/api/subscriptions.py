@@ -1,0 +1,227 @@
+"""Subscriptions over HTTP, named by their code."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import ClassVar
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from aforo.http.documentation import problems
+from aforo.http.idempotency import IDEMPOTENCY_KEY, idempotent
+from aforo.http.serializers import asked
+
+from ..models import Subscription
+from ..schemas.subscriptions import (
+    CancellationSerializer,
+    MoveSerializer,
+    NewSubscriptionSerializer,
+    PeriodsQuery,
+    PeriodsSerializer,
+    SubscriptionSerializer,
+    SubscriptionsQuery,
+)
+from ..selectors.subscriptions import subscription_for, subscription_periods, subscriptions_listed
+from ..services.subscriptions import subscription_cancel, subscription_create, subscription_move
+
+_SUBSCRIPTION = {
+    "code": "sub-1",
+    "customer": "cust_abc",
+    "offering": "llm",
+    "plan": "llm-payg",
+    "version": 1,
+    "currency": "USD",
+    "state": "ACTIVE",
+    "starts_at": "2026-02-28T18:30:00Z",
+    "ends_at": None,
+    "anchor_on": "2026-03-01",
+    "coupons": ["welcome"],
+    "phases": [
+        {"before": "", "after": "ACTIVE", "reason": "created", "moved_at": "2026-03-01T09:00:00Z"},
+    ],
+    "created_at": "2026-03-01T09:00:00Z",
+}
+_ANSWER = OpenApiExample("in Kolkata", value=_SUBSCRIPTION, response_only=True)
+_NOT_FOUND = "No subscription 'sub-9'."
+
+
+class SubscriptionsView(GenericAPIView):
+    scopes: ClassVar = {"GET": "read", "POST": "write"}
+    queryset = Subscription.objects.none()
+    serializer_class = SubscriptionSerializer
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="List subscriptions",
+        parameters=[SubscriptionsQuery],
+        responses={200: SubscriptionSerializer(many=True), **problems("input_invalid")},
+        examples=[_ANSWER],
+    )
+    def get(self, request: Request) -> Response:
+        subscriptions = subscriptions_listed(request.user.tenant, **SubscriptionsQuery.filters(request))
+        page = self.paginate_queryset(subscriptions)
+        return self.get_paginated_response(SubscriptionSerializer(page, many=True).data)
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="Put a customer on an offering",
+        description="The version is pinned: what is published later does not change it. Periods are monthly and cut at "
+        "midnight in the customer's zone.",
+        parameters=[IDEMPOTENCY_KEY],
+        request=NewSubscriptionSerializer,
+        responses={
+            201: SubscriptionSerializer,
+            **problems(
+                "body_unreadable",
+                "idempotency_reused",
+                input_invalid="currency is USD, but the customer 'cust_abc' is in EUR.",
+                not_found="No offering 'lmm'.",
+                state_conflict="The rate plan 'llm-payg' has no published version.",
+                already_exists="There is a subscription with the code 'sub-1' already.",
+            ),
+        },
+        examples=[
+            OpenApiExample(
+                "from a day on, by calendar months",
+                value={
+                    "code": "sub-1",
+                    "customer": "cust_abc",
+                    "offering": "llm",
+                    "starts_on": "2026-03-01",
+                    "anchor_on": "2026-03-01",
+                },
+                request_only=True,
+            ),
+            _ANSWER,
+        ],
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        made = subscription_create(tenant=request.user.tenant, **asked(NewSubscriptionSerializer, request))
+        return Response(SubscriptionSerializer(made).data, status=201)
+
+
+class SubscriptionView(GenericAPIView):
+    scopes: ClassVar = {"GET": "read"}
+    queryset = Subscription.objects.none()
+    serializer_class = SubscriptionSerializer
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="Read a subscription with its coupons and phases",
+        responses={200: SubscriptionSerializer, **problems(not_found=_NOT_FOUND)},
+        examples=[_ANSWER],
+    )
+    def get(self, request: Request, code: str) -> Response:
+        return Response(SubscriptionSerializer(subscription_for(request.user.tenant, code)).data)
+
+
+class SubscriptionMoveView(GenericAPIView):
+    scopes: ClassVar = {"POST": "write"}
+    queryset = Subscription.objects.none()
+    serializer_class = SubscriptionSerializer
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="Move a subscription's state",
+        description="Along the legal moves; each writes a phase that is never edited. EXPIRED and CANCELLED end it.",
+        parameters=[IDEMPOTENCY_KEY],
+        request=MoveSerializer,
+        responses={
+            200: SubscriptionSerializer,
+            **problems(
+                "body_unreadable",
+                "idempotency_reused",
+                input_invalid="at is in the future: 2026-04-01T00:00:00Z.",
+                not_found=_NOT_FOUND,
+                state_conflict="A subscription that is CANCELLED does not become ACTIVE; legal moves: none.",
+            ),
+        },
+        examples=[
+            OpenApiExample("pause", value={"to": "PAUSED", "reason": "asked to"}, request_only=True),
+            _ANSWER,
+        ],
+    )
+    @idempotent
+    def post(self, request: Request, code: str) -> Response:
+        moved = subscription_move(tenant=request.user.tenant, code=code, **asked(MoveSerializer, request))
+        return Response(SubscriptionSerializer(moved).data)
+
+
+class SubscriptionCancelView(GenericAPIView):
+    scopes: ClassVar = {"POST": "write"}
+    queryset = Subscription.objects.none()
+    serializer_class = SubscriptionSerializer
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="End a subscription at an instant",
+        description="It is billed until then. Before its start it never ran; in the future its state follows then, and "
+        "another instant may be named until it has come.",
+        parameters=[IDEMPOTENCY_KEY],
+        request=CancellationSerializer,
+        responses={
+            200: SubscriptionSerializer,
+            **problems(
+                "body_unreadable",
+                "idempotency_reused",
+                "input_invalid",
+                not_found=_NOT_FOUND,
+                state_conflict="Invoice INV-000001 bills the subscription until 2026-04-01T00:00:00Z; end it then or "
+                "later.",
+            ),
+        },
+        examples=[
+            OpenApiExample("at the end of March", value={"at": "2026-03-31T18:30:00Z"}, request_only=True),
+            OpenApiExample(
+                "ending",
+                value={**_SUBSCRIPTION, "ends_at": "2026-03-31T18:30:00Z"},
+                response_only=True,
+            ),
+        ],
+    )
+    @idempotent
+    def post(self, request: Request, code: str) -> Response:
+        ended = subscription_cancel(
+            tenant=request.user.tenant, code=code, **asked(CancellationSerializer, request)
+        )
+        return Response(SubscriptionSerializer(ended).data)
+
+
+class SubscriptionPeriodsView(GenericAPIView):
+    scopes: ClassVar = {"GET": "read"}
+    queryset = Subscription.objects.none()
+    serializer_class = PeriodsSerializer
+    pagination_class = None
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="A subscription's periods",
+        description="From its first, or from the one that holds `start`; none follow its end.",
+        parameters=[PeriodsQuery],
+        responses={200: PeriodsSerializer, **problems("input_invalid", not_found=_NOT_FOUND)},
+        examples=[
+            OpenApiExample(
+                "the first, cut at the start",
+                value={
+                    "data": [
+                        {
+                            "cycle": {"start": "2026-02-28T18:30:00Z", "end": "2026-03-31T18:30:00Z"},
+                            "billed": {"start": "2026-03-09T18:30:00Z", "end": "2026-03-31T18:30:00Z"},
+                        }
+                    ]
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request, code: str) -> Response:
+        query = PeriodsQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        limit = query.validated_data.pop("limit")
+        subscription = subscription_for(request.user.tenant, code)
+        periods = islice(subscription_periods(subscription, **query.validated_data), limit)
+        return Response(PeriodsSerializer({"data": periods}).data)

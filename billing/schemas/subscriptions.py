@@ -1,0 +1,91 @@
+"""The shapes of subscriptions and their periods."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
+
+from ..models import Subscription
+from ..models.subscription import SubscriptionState
+from .fields import DayField
+from .invoices import PeriodSerializer
+
+PERIODS_MAX = 120
+
+
+class NewSubscriptionSerializer(StrictSerializer):
+    code = serializers.CharField(max_length=64, help_text="Your own name of it.")
+    customer = serializers.CharField(help_text="Its external_id.")
+    offering = serializers.CharField(help_text="Its code; its currency is the customer's.")
+    plan = serializers.CharField(
+        required=False, help_text="Code of one of the offering's plans, if it has several."
+    )
+    version = serializers.IntegerField(
+        required=False, min_value=1, help_text="Number of a published version; the newest if left out."
+    )
+    starts_on = DayField(required=False, help_text="From midnight in the customer's zone; today if left out.")
+    starts_at = InstantField(required=False, help_text="An instant instead of a day.")
+    anchor_on = DayField(
+        required=False,
+        help_text="Local day whose day of month starts each period; the start's if left out. Clipped at month end.",
+    )
+
+
+class PhaseSerializer(serializers.Serializer):
+    before = serializers.CharField(help_text="Empty for the first.")
+    after = serializers.ChoiceField(SubscriptionState.choices)
+    reason = serializers.CharField()
+    moved_at = InstantField()
+
+
+class SubscriptionSerializer(serializers.Serializer):
+    code = serializers.CharField()
+    customer = serializers.CharField(source="customer.external_id")
+    offering = serializers.CharField(source="offering.code")
+    plan = serializers.CharField(source="plan_version.plan.code")
+    version = serializers.IntegerField(source="plan_version.number")
+    currency = serializers.CharField(source="offering.currency")
+    state = serializers.ChoiceField(SubscriptionState.choices)
+    starts_at = InstantField(help_text="First billed instant.")
+    ends_at = InstantField(allow_null=True, help_text="First instant no longer billed.")
+    anchor_on = serializers.DateField()
+    coupons = serializers.SerializerMethodField(help_text="In the order they were attached.")
+    phases = PhaseSerializer(many=True, help_text="Every move of its state.")
+    created_at = InstantField()
+
+    def get_coupons(self, subscription: Subscription) -> list[str]:
+        return [redemption.coupon.code for redemption in subscription.coupons.all()]
+
+
+class SubscriptionsQuery(PageQuery):
+    customer = serializers.CharField(required=False, help_text="Its external_id.")
+    offering = serializers.CharField(required=False, help_text="Its code.")
+    state = serializers.ChoiceField(SubscriptionState.choices, required=False)
+
+
+class MoveSerializer(StrictSerializer):
+    to = serializers.ChoiceField(SubscriptionState.choices)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    at = InstantField(required=False, help_text="When it moved; now if left out, not in the future.")
+
+
+class CancellationSerializer(StrictSerializer):
+    at = InstantField(required=False, help_text="First instant no longer billed; now if left out.")
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+
+class PeriodsQuery(StrictSerializer):
+    start = InstantField(required=False, help_text="From the period that holds it; the first if left out.")
+    limit = serializers.IntegerField(required=False, default=12, min_value=1, max_value=PERIODS_MAX)
+
+
+class BilledPeriodSerializer(serializers.Serializer):
+    """A period and the part of it that is billed: equal, unless the subscription starts or ends inside."""
+
+    cycle = PeriodSerializer(help_text="The whole period.")
+    billed = PeriodSerializer(help_text="The part in which the subscription runs.")
+
+
+class PeriodsSerializer(serializers.Serializer):
+    data = BilledPeriodSerializer(many=True)

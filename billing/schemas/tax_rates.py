@@ -1,0 +1,34 @@
+"""The shapes of the tax table."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from aforo.http.serializers import PageQuery, StrictSerializer
+
+from .fields import DayField, RateField
+
+
+class NewTaxRateSerializer(StrictSerializer):
+    """A rate in force on [starts_on, ends_on); the same tax of a jurisdiction has one rate a day."""
+
+    jurisdiction = serializers.CharField(max_length=32, help_text="Such as US-NY or DE; customers name it.")
+    name = serializers.CharField(
+        max_length=100, help_text="What the invoice says; taxes of several names add up."
+    )
+    percent = RateField(help_text="8.875 means 8.875 %.")
+    is_inclusive = serializers.BooleanField(required=False, help_text="Prices already contain the tax.")
+    starts_on = DayField()
+    ends_on = DayField(required=False, allow_null=True, help_text="First day without it; null: open.")
+
+
+class TaxRateSerializer(NewTaxRateSerializer):
+    id = serializers.UUIDField()
+
+
+class TaxRateEndSerializer(StrictSerializer):
+    ends_on = DayField(help_text="First day without it.")
+
+
+class TaxRatesQuery(PageQuery):
+    jurisdiction = serializers.CharField(required=False)
