@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import uuid
 
 from .clock import now
@@ -12,12 +13,28 @@ _ALPHABET = b"0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz"
 _LETTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 _REFUSED = bytes(range(256 // len(_ALPHABET) * len(_ALPHABET), 256))
 
+_TAIL_BITS = 74
+_lock = threading.Lock()
+_last = (0, 0)
+
 
 def uuid7() -> uuid.UUID:
-    """A version 7 UUID (RFC 9562): 48 bits of milliseconds, then 74 random bits; rows sort by creation."""
+    """A version 7 UUID (RFC 9562): 48 bits of milliseconds, then 74 random bits; rows sort by creation.
+
+    Within one millisecond, and while the clock stands still, a process counts the random bits up by random steps
+    (section 6.2, method 2), so that what it makes one after the other also sorts so.
+    """
+    global _last
     milliseconds = int(now().timestamp() * 1000)
-    value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | secrets.randbits(12) << 64
-    return uuid.UUID(int=value | 0b10 << 62 | secrets.randbits(62))
+    with _lock:
+        if _last[0] == milliseconds:
+            tail = _last[1] + 1 + secrets.randbits(48)
+        else:
+            # The highest bit is left free for counting: 2^25 of the longest steps fit.
+            tail = secrets.randbits(_TAIL_BITS - 1)
+        _last = (milliseconds, tail)
+    value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | tail >> 62 << 64
+    return uuid.UUID(int=value | 0b10 << 62 | tail & (1 << 62) - 1)
 
 
 def random_text(length: int) -> str:
