@@ -1,0 +1,208 @@
+"""Every endpoint is described, and shows one provider nothing of another's.
+
+The list of endpoints is the API's own description; a new one fails here until `World` makes a thing at its address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.urls import get_resolver
+from drf_spectacular.generators import SchemaGenerator
+
+from aforo.kernel.clock import clock_at
+from billing.services.bill_runs import bill_run_work
+from metering.writer import Writer
+from tests.api.conftest import Api
+from tests.workspaces import workspace
+
+# Stands in the name of everything that the first provider makes.
+MARK = "zq7k"
+MAY = datetime(2026, 5, 10, 12, tzinfo=UTC)
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def description() -> dict[str, dict[str, Any]]:
+    """Address -> method -> operation, of all that stands under /v1/."""
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    return {path: {m: what[m] for m in METHODS if m in what} for path, what in paths.items()}
+
+
+DESCRIPTION = description()
+NAMED = sorted(path for path in DESCRIPTION if "{" in path)
+UNNAMED = sorted(path for path in DESCRIPTION if "{" not in path)
+
+
+def test_every_address_is_described() -> None:
+    served = set()
+    for pattern in get_resolver().url_patterns:
+        if str(pattern.pattern) == "v1/":
+            served |= {f"/v1/{_template(str(inner.pattern))}" for inner in pattern.url_patterns}
+    assert served == set(DESCRIPTION)
+
+
+def _template(route: str) -> str:
+    """rate-plans/<str:code>/publish as rate-plans/{code}/publish."""
+    return "/".join(
+        "{" + part[1:-1].partition(":")[2] + "}" if part.startswith("<") else part
+        for part in route.split("/")
+    )
+
+
+def test_every_operation_says_what_it_does_and_how_it_is_refused() -> None:
+    for path, operations in DESCRIPTION.items():
+        for method, operation in operations.items():
+            where = f"{method} {path}"
+            assert operation.get("summary"), where
+            refusals = [status for status in operation["responses"] if status.startswith("4")]
+            assert "401" in refusals, where
+            if "{" in path:
+                assert "404" in refusals, where
+
+
+class World:
+    """One provider with one of everything, made over HTTP in May 2026, and the addresses of it."""
+
+    def __init__(self) -> None:
+        self.owner = workspace("owner")
+        self.api = Api(self.owner.key)
+        self.stranger = Api(workspace("stranger").key)
+        self.names: dict[str, dict[str, str]] = {}
+        with clock_at(datetime(2026, 3, 1, 9, tzinfo=UTC)):
+            self._catalog()
+        with clock_at(MAY):
+            self._usage()
+            self._money()
+
+    def made(self, address: str, body: dict[str, Any], status: int = 201) -> dict[str, Any]:
+        answer = self.api.post(address, body)
+        assert answer.status_code == status, (address, answer.content)
+        return answer.json()
+
+    def _catalog(self) -> None:
+        self.made("/v1/customers", {"external_id": MARK, "name": MARK})
+        self.made("/v1/meters", {"key": MARK, "name": MARK, "aggregation": "SUM"})
+        key = self.made("/v1/api-keys", {"name": MARK})
+        self.made("/v1/products", {"code": MARK, "name": MARK})
+        charge = {"code": "calls", "name": MARK, "model": "PER_UNIT", "meter": MARK, "unit_price": "1"}
+        self.made("/v1/rate-plans", {"product": MARK, "code": MARK, "name": MARK, "charges": [charge]})
+        self.made(f"/v1/rate-plans/{MARK}/versions/1/publish", {}, 200)
+        self.made("/v1/offerings", {"code": MARK, "name": MARK, "plans": [MARK]})
+        subscription = {"code": MARK, "customer": MARK, "offering": MARK, "starts_on": "2026-03-01"}
+        self.made("/v1/subscriptions", subscription)
+        contract = {"code": MARK, "subscription": MARK, "starts_on": "2026-03-01", "minimum_amount": "1.00"}
+        self.made("/v1/contracts", contract)
+        self.made("/v1/coupons", {"code": MARK, "name": MARK, "kind": "PERCENTAGE", "percent": "5"})
+        rate = {"jurisdiction": MARK, "name": MARK, "percent": "10", "starts_on": "2026-01-01"}
+        tax_rate = self.made("/v1/tax-rates", rate)
+        wallet = self.made("/v1/wallets", {"customer": MARK, "currency": "USD"}, 200)
+        self.names |= {
+            "customers": {"external_id": MARK},
+            "meters": {"key": MARK},
+            "api-keys": {"key_id": key["id"]},
+            "products": {"code": MARK},
+            "rate-plans": {"code": MARK, "number": "1"},
+            "offerings": {"code": MARK},
+            "subscriptions": {"code": MARK},
+            "contracts": {"code": MARK},
+            "coupons": {"code": MARK},
+            "tax-rates": {"rate_id": tax_rate["id"]},
+            "wallets": {"wallet_id": wallet["id"]},
+        }
+
+    def _usage(self) -> None:
+        event = {
+            "id": MARK,
+            "metric": MARK,
+            "customer_id": MARK,
+            "quantity": 5,
+            "time": "2026-04-20T00:00:00Z",
+        }
+        self.made("/v1/events", event, 202)
+        self.made("/v1/events", {**event, "id": f"{MARK}-2", "metric": f"{MARK}.unknown"}, 422)
+        Writer(0).drain()
+        (letter,) = self.api.get("/v1/dead-letters").json()["data"]
+        self.names |= {"events": {"key": MARK}, "dead-letters": {"letter_id": letter["id"]}}
+
+    def _money(self) -> None:
+        run = self.made("/v1/bill-runs", {"period": "2026-04", "auto_finalize": False}, 202)
+        bill_run_work(tenant=self.owner.tenant, run_id=run["id"])
+        (invoice,) = self.api.get("/v1/invoices").json()["data"]
+        self.names |= {"bill-runs": {"run_id": run["id"]}, "invoices": {"name": invoice["id"]}}
+
+    def address(self, path: str, names: Callable[[str], str]) -> str:
+        """The path with each name filled in by the owner's thing, as `names` has it."""
+        collection = path.split("/")[2]
+        for parameter, name in self.names[collection].items():
+            path = path.replace("{" + parameter + "}", names(name))
+        assert "{" not in path, f"World names nothing for {path}"
+        return path
+
+
+# What an operation needs in its body to come as far as looking for the thing.
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/dead-letters/{letter_id}/discard": {"reason": "a test"},
+    "/v1/subscriptions/{code}/move": {"to": "PAUSED"},
+    "/v1/coupons/{code}/attach": {"subscription": MARK},
+    "/v1/wallets/{wallet_id}/grants": {"amount": "1.00"},
+    "/v1/tax-rates/{rate_id}/end": {"ends_on": "2027-01-01"},
+    "/v1/rate-plans/{code}/versions/{number}": {"charges": []},
+}
+QUERIES: dict[str, dict[str, str]] = {
+    "/v1/usage": {"customer_id": MARK, "metric": MARK, "start": "2026-04-01", "end": "2026-05-01"},
+}
+# Lists and figures in which the owner's things show.
+SHOWS = sorted(
+    {path for path in UNNAMED if "get" in DESCRIPTION[path]}
+    - {"/v1/usage/conservation", "/v1/billing-profile", "/v1/bill-runs"}
+)
+
+
+@pytest.fixture
+def world(db: None, redis_empty: None) -> Iterator[World]:
+    made = World()
+    with clock_at(MAY):
+        yield made
+
+
+def send(api: Api, method: str, address: str, body: dict[str, Any], **query: str) -> Any:
+    if method == "get":
+        return api.get(address, **query)
+    return api._send(method, address, body, "application/json", {})
+
+
+def test_a_stranger_finds_nothing_at_an_owners_address(world: World) -> None:
+    for path in NAMED:
+        owned = world.address(path, lambda name: name)
+        # Of a plan's versions, the number stays: it is the plan that is another's.
+        missing = world.address(path, lambda name: name if name == "1" else _other(name))
+        for method in DESCRIPTION[path]:
+            body = BODIES.get(path, {})
+            if method == "get":
+                assert world.api.get(owned).status_code == 200, owned
+            refused = send(world.stranger, method, owned, body)
+            assert (refused.status_code, refused.json()["code"]) == (404, "not_found"), (method, owned)
+            # Nothing tells an owner's thing from one that nobody has.
+            absent = send(world.stranger, method, missing, body)
+            assert (absent.status_code, absent.json()["code"]) == (404, "not_found"), (method, missing)
+
+
+def _other(name: str) -> str:
+    return str(uuid4()) if len(name) == 36 else f"{name}-missing"
+
+
+def test_a_strangers_lists_show_nothing_of_an_owners(world: World) -> None:
+    for path in SHOWS:
+        query = QUERIES.get(path, {})
+        seen = world.api.get(path, **query)
+        assert seen.status_code == 200, (path, seen.content)
+        assert MARK in seen.content.decode(), path
+        hidden = world.stranger.get(path, **query)
+        # A question about the owner's customer by name has no answer; a list of one's own is empty.
+        if hidden.status_code != 404:
+            assert hidden.status_code == 200, (path, hidden.content)
+            assert MARK not in hidden.content.decode(), path
