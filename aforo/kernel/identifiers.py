@@ -25,8 +25,9 @@ def uuid7() -> uuid.UUID:
     (section 6.2, method 2), so that what it makes one after the other also sorts so.
     """
     global _last
-    milliseconds = int(now().timestamp() * 1000)
     with _lock:
+        # Asked under the lock, or a thread that waited would come with an earlier millisecond than the last.
+        milliseconds = int(now().timestamp() * 1000)
         if _last[0] == milliseconds:
             tail = _last[1] + 1 + secrets.randbits(48)
         else:
