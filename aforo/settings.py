@@ -54,6 +54,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "aforo.console.middleware.AdminContentSecurity",
+    "aforo.console.middleware.AdminQueryWithoutNul",
 ]
 
 ROOT_URLCONF = "aforo.urls"
@@ -135,6 +137,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = ["aforo.console.formats"]
 
 STATIC_URL = "/static/"
 # WhiteNoise serves straight from the packages; only a file server of the operator's needs them collected.
@@ -192,8 +195,13 @@ UNFOLD = {
     "SITE_SUBHEADER": "aforo.console.navigation.tenant_name",
     "SITE_DROPDOWN": "aforo.console.navigation.tenant_dropdown",
     "SITE_SYMBOL": "speed",
+    "SITE_URL": None,
     "ENVIRONMENT": "aforo.console.navigation.environment",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: f"{STATIC_URL}aforo/favicon.svg"}
+    ],
     "DASHBOARD_CALLBACK": "aforo.console.dashboard.home",
+    "STYLES": [lambda request: f"{STATIC_URL}aforo/admin.css"],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",

@@ -20,5 +20,5 @@ urlpatterns = [
     path("invoices/", include(billing.urls.pages)),
 ]
 
-handler404 = "aforo.http.problems.not_found"
+handler404 = "aforo.console.pages.not_found"
 handler500 = "aforo.http.problems.server_error"

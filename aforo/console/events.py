@@ -28,7 +28,7 @@ FIELDS = {"key": "Idempotency key", "customer": "Customer", "metric": "Metric"}
 def events_page(request: HttpRequest) -> HttpResponse:
     """The latest events. Query: key (opens that event), customer, metric, after (where the page before ended)."""
     tenant = _tenant(request)
-    asked = {name: request.GET.get(name, "").strip().replace("\0", "") for name in FIELDS}
+    asked = {name: request.GET.get(name, "").strip() for name in FIELDS}
     if asked["key"]:
         return redirect("console-event", key=asked["key"])
     found = (
@@ -57,7 +57,6 @@ def events_page(request: HttpRequest) -> HttpResponse:
 def event_page(request: HttpRequest, key: str) -> HttpResponse:
     """What became of a key: the stored event with its steps, and the dead letters under it."""
     tenant = _tenant(request)
-    key = key.replace("\0", "")
     stored = _stored(tenant, key) if tenant else None
     letters = list(refusals_for(tenant, key)) if tenant else []
     if stored is None and not letters:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.contrib.admin import AdminSite
 from django.db.models import Model
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -31,19 +31,22 @@ class PlainDecimal(forms.DecimalField):
 _DECIMALS = {RateField: {"form_class": PlainDecimal}, AmountField: {"form_class": PlainDecimal}}
 
 
-class BillingAdmin(TenantAdmin):
+class _Trimmed:
+    """Shows the exact numbers of rows that cannot be changed without the zeros that the store keeps behind them."""
+
+    model: type[Model]
+
+    @property
+    def readonly_preprocess_fields(self) -> dict[str, Callable[[str], str]]:
+        exact = (field for field in self.model._meta.fields if isinstance(field, RateField | AmountField))
+        return {field.name: _trimmed_text for field in exact}
+
+
+class BillingAdmin(_Trimmed, TenantAdmin):
     formfield_overrides = {**TenantAdmin.formfield_overrides, **_DECIMALS}
 
-    def __init__(self, model: type[Model], admin_site: AdminSite) -> None:
-        super().__init__(model, admin_site)
-        self.readonly_preprocess_fields = {
-            field.name: _trimmed_text
-            for field in model._meta.fields
-            if isinstance(field, RateField | AmountField)
-        }
 
-
-class BillingInline(RowInline):
+class BillingInline(_Trimmed, RowInline):
     formfield_overrides = {**RowInline.formfield_overrides, **_DECIMALS}
 
 

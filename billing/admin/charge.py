@@ -128,10 +128,11 @@ class ChargeAdmin(BillingAdmin):
             "Price",
             {
                 "fields": (
-                    ("unit_price", "amount"),
-                    ("percent", "fixed_fee", "minimum_fee"),
-                    "minimum_without_transactions",
-                    ("included_units", "block_size", "rate_basis"),
+                    ("unit_price", "included_units"),
+                    ("block_size", "rate_basis"),
+                    "amount",
+                    ("percent", "fixed_fee"),
+                    ("minimum_fee", "minimum_without_transactions"),
                 )
             },
         ),
@@ -187,6 +188,12 @@ class ChargeAdmin(BillingAdmin):
             field.queryset = field.queryset.filter(status=Status.DRAFT).select_related("plan")
             field.help_text = "Only a draft takes charges."
         return field
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A new charge stands behind those that the version has."""
+        given = super().get_changeform_initial_data(request)
+        charges = self.get_queryset(request).filter(version=given.get("version"))
+        return {"position": charges.count() + 1, **given}
 
     def create(self, tenant: Tenant, *, version: RatePlanVersion, **fields: Any) -> Charge:
         return charge_add(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import TextFilter
+from unfold.contrib.filters.admin import RangeDateFilter, TextFilter
 
 
 class CustomerFilter(TextFilter):
@@ -15,4 +17,12 @@ class CustomerFilter(TextFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         named = self.value()
-        return queryset.filter(customer__external_id=named.strip().replace("\0", "")) if named else queryset
+        return queryset.filter(customer__external_id=named.strip()) if named else queryset
+
+
+class LastDayFilter(RangeDateFilter):
+    """By the last billed day, which puts an invoice into a month."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "last billed day"

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
@@ -19,14 +19,14 @@ from ..documents.invoice import invoice_context, invoice_html, trace_html
 from ..models import Invoice
 from ..services.invoices import invoice_issue
 from .base import BillingAdmin, money
-from .filters import CustomerFilter
+from .filters import CustomerFilter, LastDayFilter
 
 
 @admin.register(Invoice)
 class InvoiceAdmin(BillingAdmin):
     list_display = ("title", "customer", "subscription_code", "period", "amount", "due", "state", "due_on")
     list_select_related = ("customer", "subscription")
-    list_filter = (("status", ChoicesDropdownFilter), CustomerFilter, ("last_on", RangeDateFilter))
+    list_filter = (("status", ChoicesDropdownFilter), CustomerFilter, ("last_on", LastDayFilter))
     list_filter_submit = True
     search_fields = ("number", "customer__external_id", "customer__name", "subscription__code")
     ordering = ("-last_on", "-sequence")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -33,6 +34,8 @@ class BillingProfileAdmin(BillingAdmin):
         return {"legal_name": tenant.name} if tenant else {}
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         profile = self.get_queryset(request).first()
         if profile is not None:
             return redirect(page_of(profile))

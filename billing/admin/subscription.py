@@ -150,7 +150,7 @@ class SubscriptionAdmin(BillingAdmin):
             tenant=tenant, customer=customer.external_id, offering=offering.code, **pinned, **fields
         )
 
-    @link("Preview invoice", icon="preview")
+    @link("Preview", icon="preview")
     def preview(self, request: HttpRequest, subscription: Subscription) -> HttpResponse:
         try:
             document = invoice_preview(tenant=tenant_of_request(request), subscription_code=subscription.code)
@@ -160,11 +160,11 @@ class SubscriptionAdmin(BillingAdmin):
         return HttpResponse(invoice_html(document.invoice, document.lines, document.taxes))
 
     @button(
-        "Attach coupon",
+        "Coupon",
         icon="confirmation_number",
         ask=CouponChoice,
         offered=_is_running,
-        says="It counts from the first period that is not invoiced yet.",
+        says="Attaches a coupon, which counts from the first period that is not invoiced yet.",
     )
     def attach_coupon(self, request: HttpRequest, subscription: Subscription, coupon: Coupon) -> str:
         coupon_attach(tenant=tenant_of_request(request), coupon=coupon.code, subscription=subscription.code)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
 from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.models import Tenant
+from billing.models import Invoice
 from tests.billing.builders import a_tenant
 
-from .workplace import furnish, signed_in
+from .workplace import furnish, signed_in, signed_in_nowhere
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +86,93 @@ def test_autocomplete_finds_the_tenants_rows_alone(tenants):
         query = {"app_label": app, "model_name": model, "field_name": field, "term": name}
         found = client.get(reverse("admin:autocomplete"), query).json()["results"]
         assert len(found) == 1, (model, field)
+
+
+def test_a_bad_form_is_told_and_never_an_error(tenants):
+    client = signed_in(tenants[0])
+    for model in PAGES:
+        page = admin.site._registry[model]
+        if not hasattr(page, "create") or model._meta.model_name == "billingprofile":
+            continue
+        form = client.get(address(model, "add")).context["adminform"].form
+        assert client.post(address(model, "add"), {}).context["errors"], model
+        for bad in ("\0", "9" * 400, "NaN", "["):
+            tiers = {"tiers-TOTAL_FORMS": "1", "tiers-INITIAL_FORMS": "0", "tiers-0-up_to": bad}
+            answer = client.post(address(model, "add"), {**dict.fromkeys(form.fields, bad), **tiers})
+            # Some of it is a good code and a good name.
+            assert answer.status_code in {200, 302}, (model, bad)
+
+
+def test_a_bad_query_is_no_error(tenants):
+    client = signed_in(tenants[0])
+    queries = (
+        "q=%00",
+        "q=%ff&p=x",
+        "o=99.x&customer=%ff&last_on_from=x",
+        "status__exact=x",
+        "plan__id__exact=x",
+        "x=1",
+    )
+    for query in queries:
+        for model in PAGES:
+            answer = client.get(f"{address(model, 'changelist')}?{query}", follow=True)
+            assert answer.status_code in {200, 404}, (model, query)
+        for page in ("console-events", "admin:autocomplete"):
+            answer = client.get(f"{reverse(page)}?{query}&after=x")
+            assert answer.status_code in {200, 403, 404}, (page, query)
+
+
+def test_somebody_who_may_only_look_changes_nothing(tenants):
+    ours, _ = tenants
+    client = signed_in(ours)
+    viewer = User.objects.create_user("grace", password="x", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client = signed_in(ours, "grace")
+    for model in PAGES:
+        row = model.objects.of(ours).first()
+        assert client.get(address(model, "change", row.pk)).status_code == 200, model
+        assert client.post(address(model, "change", row.pk), {}).status_code == 403, model
+        assert client.post(address(model, "add"), {}).status_code == 403, model
+        for name in admin.site._registry[model].actions_detail:
+            if admin.site._registry[model].get_unfold_action(name).dialog:
+                assert client.post(address(model, name, row.pk), {}).status_code == 403, (model, name)
+    viewer.user_permissions.clear()
+    for model in PAGES:
+        assert client.get(address(model, "changelist")).status_code == 403, model
+    assert client.get(reverse("console-events")).status_code == 403
+
+
+def test_a_missing_page_is_a_page_for_people():
+    client = signed_in(a_tenant())
+    answer = client.get("/admin/nothing/")
+    assert answer.status_code == 404
+    assert b"There is no such page" in answer.content
+
+
+def test_without_a_tenant_the_first_is_made():
+    client = signed_in_nowhere()
+    assert b"Welcome to Aforo" in client.get("/admin/").content
+    for model in PAGES:
+        assert client.get(address(model, "changelist")).status_code == 200, model
+    client.post(
+        reverse("admin:tenancy_tenant_add"),
+        {"slug": "acme", "name": "Acme", "timezone": "UTC", "currency": "EUR"},
+    )
+    assert [str(tenant) for tenant in Tenant.objects.all()] == ["acme (live)", "acme (test)"]
+    assert b"acme (live)" in client.get("/admin/").content
+
+
+def test_switching_leads_nowhere_else(tenants):
+    ours, theirs = tenants
+    client = signed_in(ours)
+    invoice = address(Invoice, "change", Invoice.objects.of(ours).get().pk)
+    for came_from, goes_to in (
+        (address(Invoice, "changelist"), address(Invoice, "changelist")),
+        (invoice, reverse("admin:index")),
+        ("https://elsewhere.example/admin/", reverse("admin:index")),
+        ("//elsewhere.example/admin/billing/invoice/", reverse("admin:index")),
+    ):
+        answer = client.post(reverse("tenant-switch"), {"tenant": theirs.pk, "next": came_from})
+        assert answer.headers["Location"] == goes_to
+    assert client.post(reverse("tenant-switch"), {"tenant": "x"}).status_code == 404
+    assert client.get(reverse("tenant-switch")).status_code == 405

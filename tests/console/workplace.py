@@ -27,6 +27,13 @@ def staff(name: str = "ada") -> User:
     return User.objects.create_superuser(name, password=PASSWORD)
 
 
+def signed_in_nowhere() -> Client:
+    """A browser of somebody who has signed in where there is no tenant yet."""
+    client = Client()
+    client.force_login(staff())
+    return client
+
+
 def signed_in(tenant: Tenant, name: str = "ada") -> Client:
     """A browser of somebody who works in the tenant."""
     client = Client()

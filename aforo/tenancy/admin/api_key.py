@@ -33,14 +33,14 @@ class Rotation(Ask):
     )
 
 
-def _is_in_use(key: ApiKey) -> bool:
-    return key.state in {"ACTIVE", "TEST"}
+def _can_rotate(key: ApiKey) -> bool:
+    return key.revoked_at is None and key.expires_at is None
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(TenantAdmin):
     own_name = "name"
-    list_display = ("masked", "name", "scope_list", "created_at", "last_used", "state_label")
+    list_display = ("masked", "name", "scope_list", "created_at", "last_used", "expires_at", "state_label")
     list_select_related = ("tenant",)
     search_fields = ("name", "public_id")
     fieldsets = ((None, {"fields": ("name", "scopes", "rate_limit_per_s")}),)
@@ -93,7 +93,7 @@ class ApiKeyAdmin(TenantAdmin):
         "Rotate",
         icon="autorenew",
         ask=Rotation,
-        offered=_is_in_use,
+        offered=_can_rotate,
         says="Makes a new key with the same scopes; move your clients to it while the old one still works.",
     )
     def rotate(self, request: HttpRequest, key: ApiKey, overlap_h: int) -> HttpResponse:

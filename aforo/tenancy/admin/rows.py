@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
-from django.db.models import ForeignKey, Model, QuerySet
-from django.forms import BaseForm, BaseInlineFormSet, ModelForm
+from django.core.exceptions import ValidationError
+from django.db.models import ForeignKey, JSONField, Model, QuerySet
+from django.forms import BaseForm, BaseInlineFormSet, ModelChoiceField, ModelForm
+from django.forms import JSONField as JSONFormField
 from django.http import Http404, HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.dataclasses import UnfoldAction
-from unfold.widgets import UnfoldAdminSelect2Widget
+from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from aforo.kernel.currencies import MINOR_UNITS
 from aforo.kernel.errors import Problem
@@ -33,6 +35,16 @@ def _same(names: list[str]) -> list[tuple[str, str]]:
     return [(name, name) for name in names]
 
 
+class RowChoice(ModelChoiceField):
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What is no id at all is shown as nothing chosen: the widget would ask the store for it."""
+        try:
+            self.queryset.model._meta.pk.to_python(data)
+        except ValidationError:
+            return None
+        return data
+
+
 class RowForm(ModelForm):
     """A form of a tenant's row; the classes that pages make of it carry the request's tenant and refusal."""
 
@@ -47,6 +59,10 @@ class RowForm(ModelForm):
             self.instance.tenant = self.tenant
 
     def clean(self) -> dict[str, Any]:
+        for name, field in self.fields.items():
+            if isinstance(field, JSONFormField) and self.cleaned_data.get(name, "") is None:
+                # An emptied text is no value at all, which the column cannot hold.
+                self.cleaned_data[name] = self._meta.model._meta.get_field(name).get_default()
         if self.refusal is not None:
             refuse(self, self.refusal, own_name=self.own_name, renamed=self.renamed)
         return self.cleaned_data
@@ -101,14 +117,14 @@ class TenantAdmin(ModelAdmin):
     exclude = ("tenant",)
     actions = None
     list_per_page = 50
-    show_full_result_count = False
     own_name: ClassVar[str] = "code"
     fixed_fields: ClassVar[tuple[str, ...]] = ()
     renamed: ClassVar[Mapping[str, str]] = {}
     empty_state: ClassVar[str] = ""
     formfield_overrides = {
+        JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})},
         ZoneField: {"widget": UnfoldAdminSelect2Widget(choices=_same(sorted(available_timezones())))},
-        CurrencyField: {"widget": UnfoldAdminSelect2Widget(choices=_same(sorted(MINOR_UNITS)))},
+        CurrencyField: {"widget": UnfoldAdminSelectWidget(choices=_same(sorted(MINOR_UNITS)))},
     }
     # Rows inside the row that are filled in together with a new one.
     add_inlines: ClassVar[tuple[type, ...]] = ()
@@ -205,6 +221,7 @@ class RowInline(TabularInline):
     exclude = ("tenant",)
     extra = 0
     can_delete = False
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -245,6 +262,9 @@ def refuse(
         field = (renamed or {}).get(name, name)
         if field in form.fields:
             form.add_error(field, sentences)
+        elif inner := _INNER.fullmatch(name):
+            row = f"{inner[1].capitalize()}, row {int(inner[2]) + 1}"
+            form.add_error(None, [f"{row}: {sentence}" for sentence in sentences])
         else:
             form.add_error(None, problem.detail)
 
@@ -258,5 +278,6 @@ def sentences_by_field(problem: Problem) -> Iterator[tuple[str, list[str]]]:
 
 def _of_tenant(field: ForeignKey, request: HttpRequest, options: dict[str, Any]) -> dict[str, Any]:
     if issubclass(field.related_model, TenantRow) and "queryset" not in options:
-        return {**options, "queryset": field.related_model.objects.of(tenant_of_request(request))}
+        rows = field.related_model.objects.of(tenant_of_request(request))
+        return {**options, "queryset": rows, "form_class": RowChoice}
     return options
