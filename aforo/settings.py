@@ -186,6 +186,7 @@ SPECTACULAR_SETTINGS = {
         "DeadLetterStatus": "metering.models.DeadLetterStatus.choices",
         "EventStatus": "metering.schemas.EVENT_STATUSES",
         "VerdictStatus": "metering.schemas.VERDICT_STATUSES",
+        "WebhookScheme": "metering.models.WebhookScheme.choices",
     },
 }
 

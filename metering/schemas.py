@@ -15,7 +15,7 @@ from aforo.kernel.errors import Problem
 
 from .calculator import SIZES
 from .meters import Operator
-from .models import DeadLetterStatus, MeterRow
+from .models import DeadLetterStatus, MeterRow, WebhookScheme, WebhookSource
 from .selectors.events import StoredEvent
 from .strict_json import check_shape, read_json
 
@@ -97,6 +97,103 @@ class CompoundSerializer(serializers.Serializer):
     occurredAt = serializers.DateTimeField(required=False)
     metadata = serializers.DictField(required=False)
     measurements = MeasurementSerializer(many=True)
+
+
+class FirehoseRecordSerializer(serializers.Serializer):
+    data = serializers.CharField(help_text="Base64 of one event, a list of them, or one a line.")
+
+
+class FirehoseSerializer(serializers.Serializer):
+    requestId = serializers.CharField()
+    timestamp = serializers.IntegerField(help_text="Milliseconds since 1970.")
+    records = FirehoseRecordSerializer(many=True)
+
+
+class FirehoseAnswerSerializer(serializers.Serializer):
+    requestId = serializers.CharField(help_text="As in the header X-Amz-Firehose-Request-Id.")
+    timestamp = serializers.IntegerField(help_text="Milliseconds since 1970.")
+
+
+class FirehoseRefusalSerializer(FirehoseAnswerSerializer):
+    errorMessage = serializers.CharField(help_text="A code of docs/problems.md, and a sentence.")
+
+
+class PubSubMessageSerializer(serializers.Serializer):
+    data = serializers.CharField(help_text="Base64 of one event, a list of them, or one a line.")
+    messageId = serializers.CharField()
+    publishTime = serializers.CharField(required=False)
+    attributes = serializers.DictField(required=False)
+
+
+class PubSubSerializer(serializers.Serializer):
+    message = PubSubMessageSerializer()
+    subscription = serializers.CharField(required=False)
+
+
+class WebhookSourceChangeSerializer(StrictSerializer):
+    name = serializers.CharField(required=False, max_length=100, help_text="The system that posts.")
+    mapping = serializers.DictField(
+        child=serializers.CharField(max_length=255),
+        required=False,
+        help_text="Our field to a path in the payload, or to `=text`; docs/metering/doors.md. Empty: our own names.",
+    )
+    tolerance_s = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=24 * 3600,
+        help_text="Seconds that a delivery's timestamp may lie from now; 300.",
+    )
+    rate_limit_per_s = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=1_000_000, help_text="Null: no limit."
+    )
+
+
+class NewWebhookSourceSerializer(WebhookSourceChangeSerializer):
+    name = serializers.CharField(max_length=100, help_text="The system that posts.")
+    scheme = serializers.ChoiceField(
+        WebhookScheme.choices,
+        required=False,
+        help_text="standard: headers webhook-id, -timestamp, -signature; plain: X-Signature over the body.",
+    )
+    secret = serializers.CharField(
+        required=False, help_text="Where the other system chose it; one is made if left out."
+    )
+
+
+class WebhookRotationSerializer(StrictSerializer):
+    overlap_s = serializers.IntegerField(
+        required=False,
+        default=24 * 3600,
+        min_value=0,
+        max_value=30 * 24 * 3600,
+        help_text="Seconds for which the secret before still verifies.",
+    )
+    secret = serializers.CharField(required=False, help_text="As when the source is made.")
+
+
+class WebhookSourceSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    address = serializers.SerializerMethodField(help_text="Where the other system posts to.")
+    name = serializers.CharField()
+    scheme = serializers.ChoiceField(WebhookScheme.choices)
+    mapping = serializers.DictField(child=serializers.CharField())
+    tolerance_s = serializers.IntegerField()
+    rate_limit_per_s = serializers.IntegerField(allow_null=True)
+    created_at = InstantField()
+    last_used_at = InstantField(allow_null=True)
+    secret_before_until = InstantField(
+        allow_null=True, help_text="Until then the secret before the last rotation verifies, too."
+    )
+    revoked_at = InstantField(allow_null=True)
+
+    def get_address(self, source: WebhookSource) -> str:
+        return f"/v1/ingest/webhook/{source.public_id}"
+
+
+class WebhookSourceMadeSerializer(WebhookSourceSerializer):
+    secret = serializers.CharField(
+        allow_null=True, help_text="Shown this once; null where the answer is given again."
+    )
 
 
 class VerdictSerializer(serializers.Serializer):

@@ -2,10 +2,18 @@
 
 from django.urls import path
 
+from .api.collectors import FirehoseView, PubSubView
 from .api.dead_letters import DeadLetterDiscardView, DeadLetterReplayView, DeadLettersView, DeadLetterView
 from .api.events import AliasView, CompoundView, EventsBatchView, EventsView, EventView, MeterCallView
 from .api.meters import MetersView, MeterView
 from .api.usage import ConservationView, UsageView
+from .api.webhooks import (
+    WebhookSourceRevokeView,
+    WebhookSourceRotateView,
+    WebhookSourcesView,
+    WebhookSourceView,
+    WebhookView,
+)
 
 urlpatterns = [
     path("events", EventsView.as_view(), name="events"),
@@ -16,6 +24,21 @@ urlpatterns = [
     path("ingest/events", AliasView.as_view(), name="ingest-events"),
     path("ingest/events/batch", AliasView.as_view(), name="ingest-events-batch"),
     path("ingest/compound", CompoundView.as_view(), name="ingest-compound"),
+    path("ingest/firehose", FirehoseView.as_view(), name="ingest-firehose"),
+    path("ingest/pubsub", PubSubView.as_view(), name="ingest-pubsub"),
+    path("ingest/webhook/<str:public_id>", WebhookView.as_view(), name="ingest-webhook"),
+    path("webhook-sources", WebhookSourcesView.as_view(), name="webhook-sources"),
+    path("webhook-sources/<uuid:source_id>", WebhookSourceView.as_view(), name="webhook-source"),
+    path(
+        "webhook-sources/<uuid:source_id>/rotate",
+        WebhookSourceRotateView.as_view(),
+        name="webhook-source-rotate",
+    ),
+    path(
+        "webhook-sources/<uuid:source_id>/revoke",
+        WebhookSourceRevokeView.as_view(),
+        name="webhook-source-revoke",
+    ),
     path("meter", MeterCallView.as_view(), name="meter-call"),
     path("meters", MetersView.as_view(), name="meters"),
     path("meters/<path:key>", MeterView.as_view(), name="meter"),

@@ -43,6 +43,18 @@ PROBLEMS = _catalogue(
         "API key belongs to the other environment",
         "Use a live key on a live-only host.",
     ),
+    (
+        "signature_invalid",
+        401,
+        "Signature is not valid",
+        "Sign the raw body with the source's current secret, and check the source in the address.",
+    ),
+    (
+        "signature_expired",
+        401,
+        "Delivery is too old",
+        "Sign each attempt anew, with the time of the attempt; check the sender's clock.",
+    ),
     ("scope_missing", 403, "API key lacks the scope", "Create a key with the scope named here."),
     (
         "tenant_mismatch",

@@ -33,7 +33,8 @@ INGEST_PARAMETERS = [
     ),
 ]
 
-INGEST_PROBLEMS = problems(
+# Of the body as a whole. COLLECTED: by collectors and webhooks, which are not told about single events.
+_OF_BODY = (
     "encoding_broken",
     "body_unreadable",
     "body_too_deep",
@@ -42,8 +43,12 @@ INGEST_PROBLEMS = problems(
     "batch_too_large",
     "media_type_unsupported",
     "encoding_unsupported",
-    "idempotency_conflict",
     "storage_unavailable",
+)
+COLLECTED_PROBLEMS = problems(*_OF_BODY)
+INGEST_PROBLEMS = problems(
+    *_OF_BODY,
+    "idempotency_conflict",
     fields_missing="The fields customer_id, metric are missing.",
     field_invalid="quantity is no decimal number.",
     timestamp_in_future="2026-03-15T12:06:00Z is 360 seconds after receipt; up to 5 minutes are accepted.",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.http import QueryDict
 
-from aforo.http.bodies import body_read
+from aforo.http.bodies import Body, body_read
 from aforo.kernel.errors import Problem
 from aforo.tenancy.services.api_keys import KeyHolder
 
@@ -19,25 +20,30 @@ SCOPE = "ingest"
 _TRUE = frozenset({"true", "1", "yes", "on", ""})
 _NO_QUERY: Mapping[str, str] = {}
 _CLOUD_EVENT = "HTTP_CE_"
+# Their senders repeat whatever is not answered with success, although a refused event is kept as a dead letter.
+_REPEATING = frozenset({"webhook", "firehose", "pubsub"})
 
 
 def ingested(
-    meta: Mapping[str, Any], *, holder: KeyHolder, door: Door
+    meta: Mapping[str, Any], *, holder: KeyHolder, door: Door, body: Body | None = None, **known: Any
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Keep the request's events in the log; returns the document and the headers of the 202.
 
-    meta: the request as WSGI describes it, its body not read yet.
-    Raises Problem for a body that cannot be read, and for a single event that is refused.
+    meta: the request as WSGI describes it. body: where it was read already. known: what stands for the headers, fields
+    of Envelope.
+    Raises Problem for a body that cannot be read, and for a single event that is refused, except where the sender
+    would only repeat it.
     """
     text = meta.get("QUERY_STRING")
     query = QueryDict(text) if text else _NO_QUERY
     answer = events_ingest(
         tenant=holder.tenant,
         api_key_id=holder.key_id,
-        body=body_read(meta, bytes_max=BODY_BYTES_MAX),
-        envelope=_envelope(meta, door, is_strict=_flag(query, "strict")),
+        body=body or body_read(meta, bytes_max=BODY_BYTES_MAX),
+        envelope=replace(_envelope(meta, door, is_strict=_flag(query, "strict")), **known),
     )
-    document = _document(answer, is_verbose=_flag(query, "verbose"))
+    is_single = answer.is_single and door not in _REPEATING
+    document = _document(answer, is_single=is_single, is_verbose=_flag(query, "verbose"))
     return document, {"Aforo-Durability": answer.durability}
 
 
@@ -78,8 +84,8 @@ def _utf8(header: str | None) -> str | None:
         return header
 
 
-def _document(answer: IngestAnswer, *, is_verbose: bool) -> dict[str, Any]:
-    if answer.is_single and (refusal := answer.verdicts[0].refusal) is not None:
+def _document(answer: IngestAnswer, *, is_single: bool, is_verbose: bool) -> dict[str, Any]:
+    if is_single and (refusal := answer.verdicts[0].refusal) is not None:
         key = answer.verdicts[0].idempotency_key
         raise Problem(refusal.code, refusal.detail, **{**refusal.facts, "idempotency_key": key})
     counts = answer.counts()

@@ -5,6 +5,7 @@ from .dead_letter import DeadLetter, DeadLetterStatus
 from .event import DUPLICATES_KEPT, Duplicate, Event, Identity, UsageContext
 from .log import LogEntry, LogPosition, Tally
 from .meter import MeterRow
+from .webhook_source import WebhookScheme, WebhookSource
 
 __all__ = [
     "DUPLICATES_KEPT",
@@ -19,4 +20,6 @@ __all__ = [
     "MeterRow",
     "Tally",
     "UsageContext",
+    "WebhookScheme",
+    "WebhookSource",
 ]
