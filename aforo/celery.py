@@ -1,4 +1,4 @@
-"""Celery: the bill run's tasks and the static schedule of beat."""
+"""Celery: billing's tasks and the static schedule of beat."""
 
 import os
 
@@ -13,4 +13,5 @@ app.autodiscover_tasks()
 # Named, so that no app is imported here; seconds.
 app.conf.beat_schedule = {
     "bill-runs-resume": {"task": "billing.bill_runs_resume", "schedule": 30.0},
+    "subscriptions-advance": {"task": "billing.subscriptions_advance", "schedule": 60.0},
 }

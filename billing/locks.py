@@ -10,14 +10,14 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Customer, Tenant
 from aforo.tenancy.selectors.rows import found
 
 from .models import BillRun, BillRunItem, Coupon, Invoice, InvoiceSequence, RatePlan, Subscription, Wallet
-from .models.subscription import ENDED
+from .selectors.subscriptions import subscriptions_due
 
 
 def customer_locked(tenant: Tenant, external_id: str) -> Customer:
@@ -60,13 +60,7 @@ def subscription_locked(tenant: Tenant, subscription_id: UUID) -> Subscription:
 
 def subscriptions_due_locked(tenant: Tenant, as_of: datetime) -> QuerySet[Subscription]:
     """Those whose start or end has come and whose state has not followed, by primary key."""
-    return (
-        Subscription.objects.of(tenant)
-        .exclude(state__in=ENDED)
-        .filter(Q(ends_at__lte=as_of) | Q(state="CREATED", starts_at__lte=as_of))
-        .order_by("pk")
-        .select_for_update(no_key=True)
-    )
+    return subscriptions_due(as_of).filter(tenant=tenant).order_by("pk").select_for_update(no_key=True)
 
 
 def invoice_sequence_locked(tenant: Tenant) -> InvoiceSequence:

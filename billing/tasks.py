@@ -6,9 +6,12 @@ from uuid import UUID
 
 from celery import shared_task
 
+from aforo.kernel.clock import now
 from aforo.tenancy.selectors.tenants import tenant_of
 
+from .selectors.subscriptions import subscriptions_due
 from .services import bill_runs
+from .services.subscriptions import subscriptions_advance
 
 
 @shared_task(name="billing.bill_run_fan_out")
@@ -32,3 +35,10 @@ def bill_run_issue(tenant_id: int, run_id: str) -> None:
 @shared_task(name="billing.bill_runs_resume")
 def bill_runs_resume() -> None:
     bill_runs.bill_runs_resume()
+
+
+@shared_task(name="billing.subscriptions_advance")
+def subscriptions_advance_due() -> None:
+    as_of = now()
+    for tenant_id in subscriptions_due(as_of).order_by().values_list("tenant_id", flat=True).distinct():
+        subscriptions_advance(tenant=tenant_of(tenant_id), as_of=as_of)

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found, given
 
 from ..models import Subscription
+from ..models.subscription import ENDED
 from .periods import billed_period, subscription_cycle
 
 
@@ -29,6 +30,13 @@ def subscriptions_listed(
         subscriptions_for(tenant)
         .filter(**given(customer__external_id=customer, offering__code=offering, state=state))
         .prefetch_related("phases", "coupons__coupon")
+    )
+
+
+def subscriptions_due(as_of: datetime) -> QuerySet[Subscription]:
+    """Those of every tenant whose start or end has come and whose state has not followed."""
+    return Subscription.objects.exclude(state__in=ENDED).filter(
+        Q(ends_at__lte=as_of) | Q(state="CREATED", starts_at__lte=as_of)
     )
 
 

@@ -11,7 +11,7 @@ from aforo.kernel.clock import clock_at
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from aforo.tenancy.services.customers import customer_update
-from billing.models import SubscriptionPhase
+from billing.models import Subscription, SubscriptionPhase
 from billing.models.subscription import LEGAL_MOVES, SubscriptionState
 from billing.services.catalog import offering_create, version_archive, version_draft, version_publish
 from billing.services.subscriptions import (
@@ -20,6 +20,7 @@ from billing.services.subscriptions import (
     subscription_move,
     subscriptions_advance,
 )
+from billing.tasks import subscriptions_advance_due
 from tests import catalogs, workspaces
 from tests.billing.builders import issued
 
@@ -90,6 +91,19 @@ def test_a_start_that_has_come_is_active_and_a_later_one_waits(shop):
         ("", "CREATED"),
         ("CREATED", "ACTIVE"),
     ]
+
+
+def test_beat_moves_what_is_due_in_every_tenant(shop):
+    other = workspaces.workspace("other")
+    catalogs.on_sale(other.tenant)
+    with clock_at(NOON):
+        for tenant in (shop.tenant, other.tenant):
+            catalogs.subscribed(tenant, starts_at=NOON + timedelta(days=1))
+        subscriptions_advance_due()
+        assert set(Subscription.objects.values_list("state", flat=True)) == {"CREATED"}
+    with clock_at(NOON + timedelta(days=1)):
+        subscriptions_advance_due()
+    assert set(Subscription.objects.values_list("state", flat=True)) == {"ACTIVE"}
 
 
 @pytest.mark.parametrize("before", list(SubscriptionState.values))
