@@ -12,8 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from aforo.http.documentation import problems
-from aforo.kernel.errors import Problem
-from aforo.kernel.texts import is_storable
+from aforo.http.idempotency import idempotency_key
 
 from ..documents.bodies import bill_run_body
 from ..models import BillRun
@@ -22,7 +21,6 @@ from ..selectors.bill_runs import bill_run_for, bill_run_progress, bill_runs_for
 from ..selectors.periods import month_window
 from ..services.bill_runs import bill_run_start
 
-KEY_LENGTH_MAX = 255
 _RUN = {
     "id": "0195a3c2-7f2a-7c4b-9d1e-3b5f7a9c1d2e",
     "status": "RUNNING",
@@ -116,20 +114,9 @@ class BillRunsView(GenericAPIView):
             ends_on=ends_on,
             customers=tuple(asked.get("scope", {}).get("customers", ())),
             auto_finalize=asked["auto_finalize"],
-            idempotency_key=_key(request),
+            idempotency_key=idempotency_key(request),
         )
         return Response(answer(run), status=202)
-
-
-def _key(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= KEY_LENGTH_MAX and is_storable(key) and key.isprintable()):
-        raise Problem(
-            "input_invalid",
-            f"Idempotency-Key has 1 to {KEY_LENGTH_MAX} printable characters.",
-            errors={"Idempotency-Key": [f"1 to {KEY_LENGTH_MAX} printable characters."]},
-        )
-    return key
 
 
 class BillRunView(APIView):

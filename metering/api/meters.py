@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from aforo.http.documentation import problems
+from aforo.http.idempotency import IDEMPOTENCY_KEY, idempotent
 
 from ..models import MeterRow
 from ..schemas import MeterChangeSerializer, MeterSerializer, NewMeterSerializer
@@ -52,16 +53,19 @@ class MetersView(GenericAPIView):
     @extend_schema(
         tags=["meters"],
         summary="Make a meter",
+        parameters=[IDEMPOTENCY_KEY],
         request=NewMeterSerializer,
         responses={
             201: MeterSerializer,
             **problems(
+                "idempotency_reused",
                 already_exists="There is a meter 'api.call' already.",
                 input_invalid="group_by has 9 dimensions; up to 8 are kept.",
             ),
         },
         examples=[OpenApiExample("input tokens by model", value=_METER, request_only=True), _ANSWER],
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         asked = NewMeterSerializer(data=request.data)
         asked.is_valid(raise_exception=True)

@@ -29,6 +29,14 @@ def test_a_meter_is_made_read_listed_and_changed(api, acme):
     assert changed.json() == {**made.json(), "group_by": ["model", "region"]}
 
 
+def test_a_meter_is_sent_twice_under_one_key(api, acme):
+    first = api.post("/v1/meters", TOKENS, Idempotency_Key="m-1")
+    again = api.post("/v1/meters", TOKENS, Idempotency_Key="m-1")
+
+    assert (first.status_code, again.content) == (201, first.content)
+    assert api.post("/v1/meters", {**TOKENS, "unit": "x"}, Idempotency_Key="m-1").status_code == 409
+
+
 def test_a_key_with_a_slash_has_an_address(api, acme):
     api.post("/v1/meters", {"key": "GET /v1/search", "aggregation": "COUNT"})
 
