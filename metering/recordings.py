@@ -226,6 +226,8 @@ def unreadable_event_of(row: Unreadable, *, key: str, customer: str) -> dict[str
         "source": SOURCE,
         "idempotency_key": key,
         "customer_id": customer,
+        # No meter's: what is missing or unknown would be said instead of what is wrong.
+        "metric": "unreadable",
         "timestamp": f"line {row.line} {row.reason}",
         "text": row.text,
     }

@@ -133,11 +133,15 @@ def recording_replay(
         for refused in receipt.refused:
             replay.refused[refused.code] += 1
             if len(replay.examples) < EXAMPLES_MAX:
-                replay.examples.append(
-                    f"line {batch[refused.index][0].line}: {refused.code}. {refused.detail}"
-                )
+                replay.examples.append(_example(batch[refused.index][0], refused))
         on_batch(replay)
     return replay
+
+
+def _example(row: Row | Unreadable, refused: RefusedEvent) -> str:
+    if isinstance(row, Unreadable):
+        return f"line {row.line} {row.reason}."
+    return f"line {row.line}: {refused.code}. {refused.detail}"
 
 
 def rows_counted(path: Path) -> int:

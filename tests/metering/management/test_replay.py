@@ -8,9 +8,15 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from aforo.kernel.clock import now
+from aforo.kernel.periods import instant_text
 from aforo.tenancy.models import Customer
 from aforo.tenancy.services.tenants import tenant_create
+from metering.conservation import conservation_for
+from metering.models import DeadLetter
+from metering.writer import Writer
 from tests.metering.test_delivery import serve  # noqa: F401 - a fixture
+from tests.workspaces import meter
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +50,7 @@ def test_what_became_of_the_rows_is_said_with_lines(csv, serve):  # noqa: F811
         "2 rows sent, 2026-10-16T18:15:46.680000Z to 2026-10-16T18:15:46.680000Z.",
         "1 accepted, 0 duplicates, 1 refused (dead letters).",
         "  metric_unknown: 1",
-        "  line 3: metric_unknown. No meter.",
+        "  line 3 has 'x' for ContextTokens, not a whole number.",
     ]
     document = json.loads(
         replay(csv, "--format=llm-csv", "--customer=cust_abc", f"--url={server.url}", "--json", "--rows=1")
@@ -77,3 +83,18 @@ def test_a_missing_file_or_key_and_an_unknown_format_are_sentences(csv, tmp_path
     monkeypatch.delenv("AFORO_API_KEY")
     with pytest.raises(CommandError, match="AFORO_API_KEY is not set"):
         replay(csv, "--format=llm-csv", "--customer=cust_abc")
+
+
+@pytest.mark.promise("P26", "P27")
+@pytest.mark.usefixtures("redis_empty")
+def test_straight_through_the_log_every_row_is_counted_and_an_unreadable_one_kept(csv, cust_abc):
+    tenant = cust_abc.tenant
+    meter(tenant, "llm.requests", event_name="llm.request")
+    words = [csv, "--format=llm-csv", "--customer=cust_abc", f"--at={instant_text(now())}", "--via=direct"]
+    for counts in ("1 accepted, 0 duplicates", "0 accepted, 1 duplicates"):
+        assert f"{counts}, 1 refused (dead letters)." in replay(*words)
+        Writer(0).drain()
+    assert str(conservation_for(tenant)) == "received 4 = accepted 1 + duplicates 1 + dead letters 2"
+    letter = DeadLetter.objects.of(tenant).first()
+    assert (letter.code, letter.idempotency_key) == ("field_invalid", "trace:2")
+    assert "line 3 has 'x' for ContextTokens, not a whole number" in letter.detail

@@ -64,9 +64,7 @@ def test_rows_go_in_batches_and_an_unreadable_one_is_named_by_its_line(csv):
     assert [event["idempotency_key"] for event in kept.events] == ["trace:1", "trace:2", "trace:3"]
     assert (replay.rows, replay.accepted, replay.unreadable) == (3, 2, 1)
     assert replay.refused == {"field_invalid": 1}
-    assert replay.examples == [
-        "line 3: field_invalid. line 3 has 'oops' for GeneratedTokens, not a whole number"
-    ]
+    assert replay.examples == ["line 3 has 'oops' for GeneratedTokens, not a whole number."]
     assert (instant_text(replay.first_at), instant_text(replay.last_at)) == (
         "2026-10-16T18:15:46.680590Z",
         "2026-10-16T18:16:51.222467Z",
