@@ -256,6 +256,8 @@ class _Write:
         if not places:
             return {}
         bought = customer_directory()
+        for tenant_id, customer_ids in self._customers(places).items():
+            bought.customers_expect(tenant_id=tenant_id, customer_ids=customer_ids)
         keys: dict[tuple[object, ...], ContextKey] = {}
         news = [_new(place, self._items[place], bought, keys) for place in places]
         ids = context_ids(set(keys.values()))
@@ -282,6 +284,15 @@ class _Write:
             place: Identity(fingerprint, occurred_at if is_timestamp_given else None, intake_id)
             for place, fingerprint, occurred_at, is_timestamp_given, intake_id in cursor.fetchall()
         }
+
+    def _customers(self, places: Sequence[int]) -> dict[int, set[int]]:
+        """The customers of accepted events, by tenant."""
+        customers: dict[int, set[int]] = defaultdict(set)
+        for place in places:
+            item = self._items[place]
+            customer = item.read.directory.customer(item.verdict.event.customer_id)
+            customers[item.tenant_id].add(customer.id)
+        return customers
 
     def _identity_of(self, place: int) -> Identity:
         event = self._items[place].verdict.event

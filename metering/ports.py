@@ -5,7 +5,7 @@ Tenancy and metering's own selectors fill `Directory`; billing fills `CustomerDi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -57,6 +57,9 @@ class CustomerDirectory(Protocol):
         the memory holds may be a second old.
         """
 
+    def customers_expect(self, *, tenant_id: int, customer_ids: Collection[int]) -> None:
+        """These are about to be asked for: read at once what memory does not know of them."""
+
 
 class NothingBought:
     """The directory of an installation without billing: no customer has a subscription."""
@@ -65,6 +68,9 @@ class NothingBought:
 
     def context_at(self, *, tenant_id: int, customer_id: int, metric: str, at: datetime) -> UsageContext:
         return self._context
+
+    def customers_expect(self, *, tenant_id: int, customer_ids: Collection[int]) -> None:
+        pass
 
 
 _customer_directory: CustomerDirectory = NothingBought()

@@ -7,6 +7,7 @@ what changes is asked once a second and tenant: which meters listen to what, and
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -62,14 +63,19 @@ class SubscriptionDirectory:
         listening = table.listening.get(metric)
         if listening is None:
             return NOTHING
-        bought = table.bought.get(customer_id)
-        if bought is None:
-            bought = table.bought[customer_id] = _read(tenant_id, customer_id)
-        for each in bought:
+        if customer_id not in table.bought:
+            table.bought |= _read(tenant_id, {customer_id})
+        for each in table.bought[customer_id]:
             is_running = each.starts_at <= at and (each.ends_at is None or at < each.ends_at)
             if is_running and not listening.isdisjoint(each.meters):
                 return each.context
         return NOTHING
+
+    def customers_expect(self, *, tenant_id: int, customer_ids: Collection[int]) -> None:
+        table = self._table(tenant_id)
+        missing = set(customer_ids) - table.bought.keys()
+        if missing:
+            table.bought |= _read(tenant_id, missing)
 
     def _table(self, tenant_id: int) -> _TenantTable:
         # Taken before the queries: a change that commits meanwhile is noticed no later than its time.
@@ -107,28 +113,26 @@ def _check(tenant_id: int, table: _TenantTable) -> None:
     table.noticed = touched
 
 
-def _read(tenant_id: int, customer_id: int) -> tuple[_Bought, ...]:
+def _read(tenant_id: int, customer_ids: Set[int]) -> dict[int, tuple[_Bought, ...]]:
     rows = list(
-        Subscription.objects.filter(tenant_id=tenant_id, customer_id=customer_id)
-        .select_related("plan_version__plan__product")
+        Subscription.objects.filter(tenant_id=tenant_id, customer_id__in=customer_ids)
         .order_by("-starts_at", "code")
+        .values_list(
+            "customer_id",
+            "pk",
+            "starts_at",
+            "ends_at",
+            "plan_version_id",
+            "plan_version__plan__product__code",
+        )
     )
     metered: dict[object, set[int]] = {}
-    versions = {row.plan_version_id for row in rows}
-    for version_id, meter_id in Charge.objects.filter(
-        version_id__in=versions, meter__isnull=False
-    ).values_list("version_id", "meter_id"):
+    charges = Charge.objects.filter(version_id__in={row[4] for row in rows}, meter__isnull=False)
+    for version_id, meter_id in charges.values_list("version_id", "meter_id"):
         metered.setdefault(version_id, set()).add(meter_id)
-    return tuple(
-        _Bought(
-            starts_at=row.starts_at,
-            ends_at=row.ends_at,
-            meters=frozenset(metered.get(row.plan_version_id, ())),
-            context=UsageContext(
-                subscription_id=row.pk,
-                plan_version_id=row.plan_version_id,
-                product=row.plan_version.plan.product.code,
-            ),
-        )
-        for row in rows
-    )
+    bought: dict[int, list[_Bought]] = {customer_id: [] for customer_id in customer_ids}
+    for customer_id, subscription_id, starts_at, ends_at, version_id, product in rows:
+        context = UsageContext(subscription_id, version_id, product)
+        meters = frozenset(metered.get(version_id, ()))
+        bought[customer_id].append(_Bought(starts_at, ends_at, meters, context))
+    return {customer_id: tuple(found) for customer_id, found in bought.items()}

@@ -343,7 +343,7 @@ def test_of_two_values_at_one_instant_the_greater_key_is_the_latest(acme):
 def test_an_event_is_given_what_its_customer_had_bought_at_its_time(acme):
     upgraded_at = datetime(2026, 3, 15, 11, 37, 22, tzinfo=UTC)
 
-    class Upgrade:
+    class Upgrade(ports.NothingBought):
         def context_at(self, *, tenant_id, customer_id, metric, at):
             assert customer_id == acme.customer.pk
             return ports.UsageContext(product="pro" if at >= upgraded_at else "free")

@@ -60,6 +60,20 @@ def test_billing_fills_the_port():
     assert isinstance(customer_directory(), SubscriptionDirectory)
 
 
+def test_the_customers_of_a_batch_are_read_at_once(shop, django_assert_num_queries):
+    subscription = catalogs.subscribed(shop.tenant, starts_at=NOON)
+    nobody = workspaces.customer(shop.tenant, "cust_nobody")
+    directory = SubscriptionDirectory()
+    expected = [shop.customer.pk, nobody.pk]
+
+    # The meters, what was touched lately, the subscriptions and their charges.
+    with django_assert_num_queries(4):
+        directory.customers_expect(tenant_id=shop.tenant.pk, customer_ids=expected)
+    with django_assert_num_queries(0):
+        directory.customers_expect(tenant_id=shop.tenant.pk, customer_ids=expected)
+        assert asked(directory, shop) == context(subscription)
+
+
 def test_an_event_belongs_to_the_subscription_running_at_its_instant(shop):
     with clock_at(NOON):
         subscription = catalogs.subscribed(shop.tenant, starts_at=NOON)
