@@ -2,14 +2,17 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-import billing.urls
 from aforo.http.health import health, ready
 
 urlpatterns = [
     path("health", health),
     path("ready", ready),
+    # Addresses that people type.
+    path("", RedirectView.as_view(url="/admin/")),
+    path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", include("aforo.console.urls")),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
@@ -17,7 +20,6 @@ urlpatterns = [
     path("v1/", include("aforo.http.urls")),
     path("v1/", include("metering.urls")),
     path("v1/", include("billing.urls")),
-    path("invoices/", include(billing.urls.pages)),
 ]
 
 handler404 = "aforo.console.pages.not_found"

@@ -1,4 +1,4 @@
-"""Addresses of billing: the API under /v1/, and the pages of invoices under /invoices/."""
+"""Addresses of billing under /v1/."""
 
 from django.urls import path
 
@@ -33,7 +33,6 @@ from .api.subscriptions import (
 )
 from .api.tax_rates import TaxRateEndView, TaxRatesView, TaxRateView
 from .api.wallets import WalletGrantsView, WalletsView, WalletView
-from .views import invoice_page, invoice_trace_page
 
 _VERSION = "rate-plans/<str:code>/versions/<int:number>"
 
@@ -73,9 +72,4 @@ urlpatterns = [
     path("invoices/<str:name>/trace", InvoiceTraceView.as_view(), name="invoice-trace"),
     path("invoices/<str:name>/html", InvoiceHtmlView.as_view(), name="invoice-html"),
     path("invoices/<str:name>/issue", InvoiceIssueView.as_view(), name="invoice-issue"),
-]
-
-pages = [
-    path("<uuid:invoice_id>", invoice_page, name="invoice-page"),
-    path("<uuid:invoice_id>/trace", invoice_trace_page, name="invoice-trace-page"),
 ]

@@ -60,8 +60,3 @@ def invoice_for(tenant: Tenant, name: str) -> Invoice:
         return found(invoices, pk=UUID(name))
     except ValueError:
         return found(invoices, number=name)
-
-
-def invoice_of_any_tenant(invoice_id: UUID) -> Invoice:
-    """For staff, who see every tenant's. Raises Problem not_found."""
-    return found(Invoice.objects.select_related("customer", "subscription", "tenant"), pk=invoice_id)

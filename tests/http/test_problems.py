@@ -45,3 +45,8 @@ def test_codes_are_unique_words():
         assert code == kind.code
         assert code.replace("_", "").isalpha()
         assert kind.uri == "https://aforo.space/problems/" + code.replace("_", "-")
+
+
+@pytest.mark.parametrize("address", ["/", "/admin"])
+def test_the_addresses_that_people_type_lead_to_the_admin(client, address):
+    assert client.get(address)["Location"] == "/admin/"
