@@ -13,5 +13,6 @@ app.autodiscover_tasks()
 # Named, so that no app is imported here; seconds.
 app.conf.beat_schedule = {
     "bill-runs-resume": {"task": "billing.bill_runs_resume", "schedule": 30.0},
+    "uploads-resume": {"task": "metering.uploads_resume", "schedule": 30.0},
     "subscriptions-advance": {"task": "billing.subscriptions_advance", "schedule": 60.0},
 }

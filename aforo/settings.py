@@ -10,7 +10,7 @@ from pathlib import Path
 
 import environ
 
-from aforo.runtime.services import environment_default
+from aforo.runtime.services import environment_default, home_default
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -104,6 +104,9 @@ LOG_BYTES_MAX = env.int("LOG_BYTES_MAX", 2 * 1024**3)
 LOG_SPOOL_DIR = env.str("LOG_SPOOL_DIR", "")
 LOG_SPOOL_BYTES_MAX = env.int("LOG_SPOOL_BYTES_MAX", 1024**3)
 
+# Files of events, until they are read; one folder for all web servers and workers.
+UPLOAD_DIR = env.str("UPLOAD_DIR", str(home_default() / "uploads"))
+
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -186,6 +189,7 @@ SPECTACULAR_SETTINGS = {
         "DeadLetterStatus": "metering.models.DeadLetterStatus.choices",
         "EventStatus": "metering.schemas.EVENT_STATUSES",
         "VerdictStatus": "metering.schemas.VERDICT_STATUSES",
+        "UploadStatus": "metering.models.UploadStatus.choices",
         "WebhookScheme": "metering.models.WebhookScheme.choices",
     },
 }

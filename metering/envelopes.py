@@ -13,13 +13,9 @@ from base64 import b64decode
 from typing import Any
 
 from aforo.kernel.errors import Problem
-from aforo.kernel.texts import storable
 
 from .raw_events import EVENTS_MAX, RawEvents, Unreadable, too_many
 from .strict_json import check_shape, read_json
-
-# Of what cannot be read, this much is kept.
-_TEXT_LENGTH_MAX = 64 * 1024
 
 
 def firehose_events(document: Any) -> RawEvents:
@@ -63,7 +59,7 @@ def _contents(data: Any) -> list[Any]:
     try:
         content = b64decode(data, validate=True)
     except (binascii.Error, ValueError):
-        return [Unreadable("is not base64", storable(data[:_TEXT_LENGTH_MAX]))]
+        return [Unreadable.of("is not base64", data.encode(errors="replace"))]
     try:
         value = _json(content)
     except Problem:
@@ -76,8 +72,7 @@ def _line(line: bytes) -> Any:
     try:
         return _json(line)
     except Problem as problem:
-        text = storable(line[:_TEXT_LENGTH_MAX].decode(errors="replace"))
-        return Unreadable(f"is not readable: {problem.detail}", text)
+        return Unreadable.of(f"is not readable: {problem.detail}", line)
 
 
 def _json(content: bytes) -> Any:

@@ -5,13 +5,11 @@ One row a line: `7<tab>{"metric": …}`, and where a row could not be read `8!<t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from aforo.kernel.errors import Problem
-from aforo.kernel.texts import storable
 
 from .raw_events import RawEvents, Unreadable
 from .strict_json import read_json
@@ -26,13 +24,17 @@ class FileRow(NamedTuple):
     event: bytes | Unreadable
 
 
-def rows_pack(rows: Iterable[FileRow]) -> bytes:
-    """The rows as a submission's body at the door "upload"."""
-    return b"".join(_line(row) for row in rows)
+def row_pack(row: FileRow) -> bytes:
+    """The row as one line of a submission's body at the door "upload"."""
+    if isinstance(row.event, Unreadable):
+        return b"%d!\t%b\n" % (row.line, _json.encode([row.event.reason, row.event.text]))
+    # In valid JSON a line's end is space, never part of a text.
+    event = row.event.replace(b"\r", b" ").replace(b"\n", b" ")
+    return b"%d\t%b\n" % (row.line, event)
 
 
 def rows_unpack(body: bytes) -> RawEvents:
-    """The events of a body that `rows_pack` made. Raises Problem("body_unreadable") for any other."""
+    """The events of a body that `row_pack` made. Raises Problem("body_unreadable") for any other."""
     events = RawEvents()
     lines = []
     for packed in body.splitlines():
@@ -48,12 +50,3 @@ def rows_unpack(body: bytes) -> RawEvents:
         events.append(value)
     events.lines = lines
     return events
-
-
-def _line(row: FileRow) -> bytes:
-    if isinstance(row.event, Unreadable):
-        said = [storable(row.event.reason), storable(row.event.text)]
-        return b"%d!\t%b\n" % (row.line, _json.encode(said))
-    # In valid JSON a line's end is space, never part of a text.
-    event = row.event.replace(b"\r", b" ").replace(b"\n", b" ")
-    return b"%d\t%b\n" % (row.line, event)

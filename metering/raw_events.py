@@ -8,8 +8,11 @@ from typing import Any
 import msgspec
 
 from aforo.kernel.errors import Problem, Refusal
+from aforo.kernel.texts import storable
 
 EVENTS_MAX = 10_000
+# Of what cannot be read, this much is kept.
+TEXT_BYTES_MAX = 64 * 1024
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -20,6 +23,11 @@ class Unreadable(msgspec.Struct, frozen=True):
 
     reason: str
     text: str
+
+    @classmethod
+    def of(cls, reason: str, content: bytes) -> Unreadable:
+        """The first 64 KiB of what was received."""
+        return cls(reason, storable(content[:TEXT_BYTES_MAX].decode(errors="replace")))
 
 
 class RawEvents(list[Any]):

@@ -10,12 +10,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from aforo.http.serializers import ExactField, InstantField, StrictSerializer
+from aforo.http.serializers import ExactField, InstantField, PageQuery, StrictSerializer
 from aforo.kernel.errors import Problem
 
 from .calculator import SIZES
+from .file_reading import FORMS
 from .meters import Operator
-from .models import DeadLetterStatus, MeterRow, WebhookScheme, WebhookSource
+from .models import DeadLetterStatus, MeterRow, UploadStatus, WebhookScheme, WebhookSource
 from .selectors.events import StoredEvent
 from .strict_json import check_shape, read_json
 
@@ -97,6 +98,27 @@ class CompoundSerializer(serializers.Serializer):
     occurredAt = serializers.DateTimeField(required=False)
     metadata = serializers.DictField(required=False)
     measurements = MeasurementSerializer(many=True)
+
+
+class UploadSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(UploadStatus.choices)
+    file_name = serializers.CharField()
+    format = serializers.ChoiceField(sorted(FORMS), source="form")
+    bytes = serializers.IntegerField()
+    bytes_read = serializers.IntegerField(source="offset")
+    sha256 = serializers.CharField()
+    rows = serializers.IntegerField(help_text="Read so far; each of them is counted below.")
+    accepted = serializers.IntegerField()
+    duplicates = serializers.IntegerField(help_text="Known already when they were read; counted once.")
+    rejected = serializers.IntegerField(help_text="Kept as dead letters, with their lines.")
+    error = serializers.CharField(help_text="Why reading ended early; the rest is one dead letter.")
+    created_at = InstantField(help_text="The time of receipt of its events.")
+    finished_at = InstantField(allow_null=True)
+
+
+class UploadsQuery(PageQuery):
+    status = serializers.ChoiceField(UploadStatus.choices, required=False)
 
 
 class FirehoseRecordSerializer(serializers.Serializer):

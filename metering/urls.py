@@ -6,6 +6,7 @@ from .api.collectors import FirehoseView, PubSubView
 from .api.dead_letters import DeadLetterDiscardView, DeadLetterReplayView, DeadLettersView, DeadLetterView
 from .api.events import AliasView, CompoundView, EventsBatchView, EventsView, EventView, MeterCallView
 from .api.meters import MetersView, MeterView
+from .api.uploads import UploadProgressView, UploadsView, UploadView
 from .api.usage import ConservationView, UsageView
 from .api.webhooks import (
     WebhookSourceRevokeView,
@@ -24,6 +25,9 @@ urlpatterns = [
     path("ingest/events", AliasView.as_view(), name="ingest-events"),
     path("ingest/events/batch", AliasView.as_view(), name="ingest-events-batch"),
     path("ingest/compound", CompoundView.as_view(), name="ingest-compound"),
+    path("ingest/upload", UploadView.as_view(), name="ingest-upload"),
+    path("ingest/uploads", UploadsView.as_view(), name="uploads"),
+    path("ingest/uploads/<uuid:upload_id>", UploadProgressView.as_view(), name="upload"),
     path("ingest/firehose", FirehoseView.as_view(), name="ingest-firehose"),
     path("ingest/pubsub", PubSubView.as_view(), name="ingest-pubsub"),
     path("ingest/webhook/<str:public_id>", WebhookView.as_view(), name="ingest-webhook"),

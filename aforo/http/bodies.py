@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -43,7 +43,7 @@ def body_read(meta: Mapping[str, Any], *, bytes_max: int) -> Body:
     meta: the request as WSGI describes it (Django's request.META).
     Raises Problem body_unreadable where the connection ended before the body did.
     """
-    stream, declared = _stream(meta)
+    stream, declared = body_stream(meta)
     digest = hashlib.sha256()
     kept = bytearray()
     length = 0
@@ -56,11 +56,29 @@ def body_read(meta: Mapping[str, Any], *, bytes_max: int) -> Body:
             break
     else:
         if declared is not None and length < declared:
-            raise Problem("body_unreadable", f"The body ended after {length:,} of {declared:,} bytes.")
+            raise _ended(length, declared)
     return Body(bytes(kept), length, digest.hexdigest())
 
 
-def _stream(meta: Mapping[str, Any]) -> tuple[Any, int | None]:
+def body_chunks(meta: Mapping[str, Any]) -> Iterator[bytes]:
+    """The body as it comes, for a reader that stops by itself where it is too much.
+
+    Raises Problem body_unreadable where the connection ended before the body did.
+    """
+    stream, declared = body_stream(meta)
+    length = 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        length += len(chunk)
+        yield chunk
+    if declared is not None and length < declared:
+        raise _ended(length, declared)
+
+
+def _ended(length: int, declared: int) -> Problem:
+    return Problem("body_unreadable", f"The body ended after {length:,} of {declared:,} bytes.")
+
+
+def body_stream(meta: Mapping[str, Any]) -> tuple[Any, int | None]:
     """Where to read from, and how much there should be."""
     stream = meta["wsgi.input"]
     try:

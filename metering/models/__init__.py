@@ -5,6 +5,7 @@ from .dead_letter import DeadLetter, DeadLetterStatus
 from .event import DUPLICATES_KEPT, Duplicate, Event, Identity, UsageContext
 from .log import LogEntry, LogPosition, Tally
 from .meter import MeterRow
+from .upload import Upload, UploadStatus
 from .webhook_source import WebhookScheme, WebhookSource
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "LogPosition",
     "MeterRow",
     "Tally",
+    "Upload",
+    "UploadStatus",
     "UsageContext",
     "WebhookScheme",
     "WebhookSource",

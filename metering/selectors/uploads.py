@@ -1,0 +1,23 @@
+"""The doors to uploads; each asks for the tenant."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from aforo.tenancy.models import Tenant
+from aforo.tenancy.selectors.rows import found
+
+from ..models import Upload
+
+
+def uploads_for(tenant: Tenant, *, status: str | None = None) -> QuerySet[Upload]:
+    """Uploads, the latest first."""
+    rows = Upload.objects.of(tenant).order_by("-pk")
+    return rows if status is None else rows.filter(status=status)
+
+
+def upload_for(tenant: Tenant, upload_id: UUID) -> Upload:
+    """Raises Problem not_found."""
+    return found(Upload.objects.of(tenant), pk=upload_id)
