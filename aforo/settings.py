@@ -241,6 +241,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
 
 # Every process that reads the settings also knows the Celery app, so that shared tasks reach its broker.
 import aforo.celery  # noqa: E402, F401

@@ -1,6 +1,7 @@
 """Addresses: the API, its documentation, the admin, and what supervisors ask."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
@@ -13,6 +14,8 @@ urlpatterns = [
     # Addresses that people type.
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
+    # What a browser asks of pages that stand alone, such as a printed invoice.
+    path("favicon.ico", RedirectView.as_view(url=static("aforo/favicon.svg"))),
     path("admin/", include("aforo.console.urls")),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from aforo.tenancy.models import Tenant
+from aforo.tenancy.services.tenants import tenant_create
 from tests.console.workplace import PASSWORD, staff
 
 ARGUMENTS = [
@@ -36,6 +38,11 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def tenant(transactional_db) -> Tenant:
+    return tenant_create(slug="acme_corp", name="Acme")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, Page, expect
 from aforo.kernel.clock import now
 from aforo.kernel.cycles import month_later
 from aforo.tenancy.models import Customer, Tenant
-from aforo.tenancy.services.tenants import tenant_create
 from billing.models import BillRun, RatePlanVersion
 from billing.services.bill_runs import bill_run_work
 from metering.models import MeterRow
@@ -23,11 +22,6 @@ pytestmark = pytest.mark.slow
 
 # Volume and graduated price of 15,000 calls differ: 75.00 and 107.00.
 TIERS = (("1000", "0.010"), ("10000", "0.008"), ("", "0.005"))
-
-
-@pytest.fixture
-def tenant(transactional_db):
-    return tenant_create(slug="acme_corp", name="Acme")
 
 
 def fill_tiers(page: Page, tiers: tuple[tuple[str, str], ...]) -> None:

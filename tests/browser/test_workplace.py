@@ -18,11 +18,6 @@ from .hands import add, open_row, press, save
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def tenant(transactional_db):
-    return tenant_create(slug="acme_corp", name="Acme")
-
-
 def test_a_key_is_shown_once_rotated_and_revoked(tenant, signed_in_page: Page):
     page = signed_in_page
     add(page, "tenancy/apikey", name="gateway")
