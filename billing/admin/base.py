@@ -31,6 +31,17 @@ class PlainDecimal(forms.DecimalField):
 _DECIMALS = {RateField: {"form_class": PlainDecimal}, AmountField: {"form_class": PlainDecimal}}
 
 
+def without(fieldsets: Any, hidden: set[str]) -> list[Any]:
+    """The fieldsets with these fields left out, and empty rows and sets with them."""
+    kept = []
+    for title, options in fieldsets:
+        rows = [row if isinstance(row, tuple) else (row,) for row in options["fields"]]
+        rows = [tuple(name for name in row if name not in hidden) for row in rows]
+        if any(rows):
+            kept.append((title, {**options, "fields": tuple(row for row in rows if row)}))
+    return kept
+
+
 class _Trimmed:
     """Shows the exact numbers of rows that cannot be changed without the zeros that the store keeps behind them."""
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from copy import copy
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.enums import ActionVariant
 
 from aforo.tenancy.admin.buttons import button, go_to, page_of
-from aforo.tenancy.admin.rows import RowForm
+from aforo.tenancy.admin.rows import RowForm, RowFormSet
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
 from ..models import Charge, RatePlanVersion, Tier
 from ..pricing import MODELS
 from ..services.catalog import charge_add, charge_remove, charge_update
-from .base import BillingAdmin, BillingInline
+from .base import BillingAdmin, BillingInline, without
 
 Status = RatePlanVersion.Status
 
@@ -42,6 +43,10 @@ _USAGE_COLUMNS = (
     *("rollover_percent", "rollover_units_max", "rollover_periods"),
 )
 _BOUNDS = ("minimum_amount", "maximum_amount")
+_ASKED_OF_USAGE = {
+    "meter": "Choose the meter whose usage is charged.",
+    "model": "Choose how the usage is priced.",
+}
 _OWN = ("name", "kind", "model", "position")
 
 
@@ -72,8 +77,9 @@ class ChargeForm(RowForm):
         is_fee = sent.get("kind") == Charge.Kind.FEE
         if is_fee:
             sent["model"] = Charge.Model.FLAT_RATE
-        elif not sent.get("model"):
-            self.add_error("model", "Choose how the usage is priced.")
+        for name, sentence in () if is_fee else _ASKED_OF_USAGE.items():
+            if name in self.fields and name not in self._errors and not sent.get(name):
+                self.add_error(name, sentence)
         for column in _unknown(sent.get("kind", ""), sent.get("model", "")):
             if column in self.fields:
                 self._errors.pop(column, None)
@@ -81,8 +87,32 @@ class ChargeForm(RowForm):
         return super().clean()
 
 
+class TierFormSet(RowFormSet):
+    """The tiers in the order of the page; one added to those that are kept goes where its end belongs."""
+
+    def _filled(self) -> list[Any]:
+        filled = super()._filled()
+        kept = [form for form in filled if form in self.initial_forms]
+        if not kept:
+            return filled
+        for form in filled:
+            if form not in kept:
+                kept.insert(_place(kept, form.cleaned_data.get("up_to")), form)
+        return kept
+
+
+def _place(tiers: list[Any], up_to: Decimal | None) -> int:
+    """Before the first tier that ends later; at the end where the new one is open."""
+    for place, form in enumerate(tiers):
+        end = form.cleaned_data.get("up_to")
+        if up_to is not None and (end is None or end > up_to):
+            return place
+    return len(tiers)
+
+
 class TierInline(BillingInline):
     model = Tier
+    formset = TierFormSet
     fields = ("up_to", "unit_price", "flat_fee")
     template = "billing/admin/tiers.html"
     verbose_name_plural = "Tiers, from the first unit on; leave the last one's end empty"
@@ -168,19 +198,11 @@ class ChargeAdmin(BillingAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Charge | None = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):
             return self.fieldsets
-        return _without(self.fieldsets, {*_unknown(obj.kind, obj.model)})
+        return without(self.fieldsets, {*_unknown(obj.kind, obj.model)})
 
     def get_inlines(self, request: HttpRequest, obj: Charge | None) -> Any:
         is_fixed = obj is not None and not self.has_change_permission(request, obj)
         return () if is_fixed and obj.model not in _TIERED else (TierInline,)
-
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> Any:
-        if kwargs.get("obj") is not None and not self.has_change_permission(request, kwargs["obj"]):
-            # Without inputs there is nothing that a condition could look at.
-            shown = copy(self)
-            shown.conditional_fields = {}
-            context["adminform"].model_admin = shown
-        return super().render_change_form(request, context, **kwargs)
 
     def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
@@ -192,7 +214,11 @@ class ChargeAdmin(BillingAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """A new charge stands behind those that the version has."""
         given = super().get_changeform_initial_data(request)
-        charges = self.get_queryset(request).filter(version=given.get("version"))
+        try:
+            charges = self.get_queryset(request).filter(version=given.get("version"))
+        except ValidationError:
+            # An address that somebody wrote by hand.
+            return {}
         return {"position": charges.count() + 1, **given}
 
     def create(self, tenant: Tenant, *, version: RatePlanVersion, **fields: Any) -> Charge:
@@ -254,14 +280,3 @@ def _key(meter: Any) -> str | None:
 def _tiers(model: str, tiers: list[Any] | None) -> list[Any] | None:
     """None: as they are; a model without tiers has none."""
     return tiers if model in _TIERED else []
-
-
-def _without(fieldsets: Any, hidden: set[str]) -> list[Any]:
-    """The fieldsets with these fields left out, and empty rows and sets with them."""
-    kept = []
-    for title, options in fieldsets:
-        rows = [row if isinstance(row, tuple) else (row,) for row in options["fields"]]
-        rows = [tuple(name for name in row if name not in hidden) for row in rows]
-        if any(rows):
-            kept.append((title, {**options, "fields": tuple(row for row in rows if row)}))
-    return kept

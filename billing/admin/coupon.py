@@ -15,10 +15,16 @@ from aforo.tenancy.models import Tenant
 
 from ..models import Coupon, CouponRedemption
 from ..services.coupons import coupon_create
-from .base import BillingAdmin, BillingInline, money, number
+from .base import BillingAdmin, BillingInline, money, number, without
 
 # What each choice makes of the fields that hang on it.
 _KIND_FIELDS = {"percent": "PERCENTAGE", "amount": "FIXED_AMOUNT", "currency": "FIXED_AMOUNT"}
+
+
+def _unknown(kind: str, duration: str) -> set[str]:
+    """The fields that a coupon of this kind and duration does not have."""
+    unknown = {name for name, of in _KIND_FIELDS.items() if of != kind}
+    return unknown if duration == Coupon.Duration.REPEATING else unknown | {"duration_periods"}
 
 
 class CouponForm(RowForm):
@@ -26,10 +32,8 @@ class CouponForm(RowForm):
 
     def clean(self) -> dict[str, Any]:
         sent = self.cleaned_data
-        hidden = [name for name in ("percent", "amount") if sent.get("kind") != _KIND_FIELDS[name]]
-        if sent.get("duration") != Coupon.Duration.REPEATING:
-            hidden.append("duration_periods")
-        for name in hidden:
+        # A currency stands in every row, and counts where there is an amount.
+        for name in _unknown(sent.get("kind", ""), sent.get("duration", "")) - {"currency"}:
             self._errors.pop(name, None)
             sent[name] = None
         return super().clean()
@@ -64,6 +68,9 @@ class CouponAdmin(BillingAdmin):
         tenant = tenant_of_request(request)
         own = {"currency": tenant.currency, "kind": "PERCENTAGE"} if tenant else {}
         return {**own, **super().get_changeform_initial_data(request)}
+
+    def get_fieldsets(self, request: HttpRequest, obj: Coupon | None = None) -> Any:
+        return self.fieldsets if obj is None else without(self.fieldsets, _unknown(obj.kind, obj.duration))
 
     @display(description="Value")
     def value(self, coupon: Coupon) -> str:

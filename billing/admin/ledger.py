@@ -34,13 +34,18 @@ class LedgerTransactionAdmin(BillingAdmin):
     list_filter_submit = True
     search_fields = ("reference", "description", "invoice__number")
     ordering = ("-booked_at", "-id")
-    fields = ("description", "reference", "invoice", "booked_at")
+    fields = ("description", "invoice", "booked_at", "booking")
+    readonly_fields = ("booking",)
     inlines = (EntryInline,)
     empty_state = "Issued invoices and wallet grants are booked here."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = super().get_queryset(request).prefetch_related("entries")
         return rows.annotate(debits=Sum("entries__amount", filter=Q(entries__amount__gt=0)))
+
+    @display(description="Reference")
+    def booking(self, transaction: LedgerTransaction) -> str:
+        return transaction.reference
 
     @display(description="Amount", ordering="debits")
     def booked(self, transaction: LedgerTransaction) -> str:

@@ -26,6 +26,9 @@ class LedgerTransaction(TenantRow):
         constraints = [models.UniqueConstraint(fields=["tenant", "reference"], name="ledger_reference")]
         ordering = ["booked_at", "id"]
 
+    def __str__(self) -> str:
+        return self.description
+
 
 class LedgerEntry(TenantRow):
     """amount: positive debits the account, negative credits it."""

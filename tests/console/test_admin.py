@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.models import Tenant
-from billing.models import Invoice
+from billing.models import Charge, Invoice, Product
 from tests.billing.builders import a_tenant
 
 from .workplace import furnish, signed_in, signed_in_nowhere
@@ -176,3 +176,18 @@ def test_switching_leads_nowhere_else(tenants):
         assert answer.headers["Location"] == goes_to
     assert client.post(reverse("tenant-switch"), {"tenant": "x"}).status_code == 404
     assert client.get(reverse("tenant-switch")).status_code == 405
+
+
+def test_a_form_that_another_tab_left_in_another_tenant_saves_nothing(tenants):
+    ours, theirs = tenants
+    client = signed_in(ours)
+    form = {"code": "new", "name": "New", "form_tenant": str(theirs.pk)}
+    answer = client.post(address(Product, "add"), form, follow=True)
+    assert b"Nothing is saved" in answer.content
+    assert not Product.objects.filter(code="new").exists()
+    client.post(address(Product, "add"), {**form, "form_tenant": str(ours.pk)})
+    assert Product.objects.get(code="new").tenant == ours
+
+
+def test_a_charge_of_no_version_is_a_form_and_no_error(tenants):
+    assert signed_in(tenants[0]).get(f"{address(Charge, 'add')}?version=x").status_code == 200

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
-from django.core.exceptions import ValidationError
+from django.contrib import messages
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import ForeignKey, JSONField, Model, QuerySet
 from django.forms import BaseForm, BaseInlineFormSet, ModelChoiceField, ModelForm
 from django.forms import JSONField as JSONFormField
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.dataclasses import UnfoldAction
@@ -66,6 +69,14 @@ class RowForm(ModelForm):
         if self.refusal is not None:
             refuse(self, self.refusal, own_name=self.own_name, renamed=self.renamed)
         return self.cleaned_data
+
+    def _post_clean(self) -> None:
+        """A name that is taken is told beside its field, where Django tells it above the form."""
+        super()._post_clean()
+        above = self._errors.pop(NON_FIELD_ERRORS, None)
+        for error in above.as_data() if above else ():
+            is_taken = error.code == "unique_together" and self.own_name in self.fields
+            self.add_error(self.own_name if is_taken else None, error)
 
 
 class RowFormSet(BaseInlineFormSet):
@@ -121,6 +132,7 @@ class TenantAdmin(ModelAdmin):
     fixed_fields: ClassVar[tuple[str, ...]] = ()
     renamed: ClassVar[Mapping[str, str]] = {}
     empty_state: ClassVar[str] = ""
+    change_form_before_template = "tenancy/form_tenant.html"
     formfield_overrides = {
         JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})},
         ZoneField: {"widget": UnfoldAdminSelect2Widget(choices=_same(sorted(available_timezones())))},
@@ -180,6 +192,17 @@ class TenantAdmin(ModelAdmin):
         form.own_name, form.renamed = self.own_name, self.renamed
         return form
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], **options: Any
+    ) -> HttpResponse:
+        row = options.get("obj")
+        if row is not None and not self.has_change_permission(request, row):
+            # Without inputs there is nothing that a condition could look at.
+            shown = copy(self)
+            shown.conditional_fields = {}
+            context["adminform"].model_admin = shown
+        return super().render_change_form(request, context, **options)
+
     # Writing.
 
     def changeform_view(
@@ -190,11 +213,19 @@ class TenantAdmin(ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """A page whose service refuses is made a second time, and its form says why."""
+        tenant = tenant_of_request(request)
+        if request.POST.get("form_tenant", "") not in {"", str(tenant and tenant.pk)}:
+            # Another tab has switched since; what was filled in for one tenant is no other's.
+            messages.error(
+                request, f"That page was of another tenant; you work in {tenant} now. Nothing is saved."
+            )
+            return redirect("admin:index")
+        context = {**(extra_context or {}), "form_tenant": tenant}
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            return super().changeform_view(request, object_id, form_url, context)
         except Problem as problem:
             request.refusal = problem  # type: ignore[attr-defined]
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            return super().changeform_view(request, object_id, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: Model, form: RowForm, change: bool) -> None:
         """A row is written together with the rows inside it."""

@@ -18,6 +18,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    # Two lists beside each other do not fit beside the navigation.
+    filter_horizontal = ()
     actions = None
 
 
