@@ -21,7 +21,7 @@ from django.db.backends.utils import CursorWrapper
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Refusal
 
-from .buckets import buckets_merge, buckets_of
+from .buckets import buckets_merge, samples_of
 from .contexts import ContextKey, context_ids
 from .dead_letters import letter_of, letter_of_body, letters_file
 from .event import INTAKE_ID_MASK, Accepted, Refused, RefusedBody, Submission, UsageEvent
@@ -120,7 +120,6 @@ class _New(msgspec.Struct, gc=False):
     item: Item
     event: UsageEvent
     customer_id: int
-    context: ContextKey
 
 
 _STAGE = """
@@ -255,14 +254,8 @@ class _Write:
         """Insert what is new, with its buckets; returns what is stored under the keys of the others."""
         if not places:
             return {}
-        bought = customer_directory()
-        for tenant_id, customer_ids in self._customers(places).items():
-            bought.customers_expect(tenant_id=tenant_id, customer_ids=customer_ids)
-        keys: dict[tuple[object, ...], ContextKey] = {}
-        news = [_new(place, self._items[place], bought, keys) for place in places]
-        ids = context_ids(set(keys.values()))
-        context_id_of = {id(key): ids[key] for key in keys.values()}
-        copy_in(cursor, "metering_staging", [_line(new, context_id_of[id(new.context)]) for new in news])
+        news = [_new(place, self._items[place]) for place in places]
+        copy_in(cursor, "metering_staging", map(_line, news, _contexts(news)))
         cursor.execute(_INSERT)
         old = {place for (place,) in cursor.fetchall()}
         fresh = [new for new in news if new.place not in old]
@@ -272,7 +265,7 @@ class _Write:
                 self._late[new.item.tenant_id, new.item.read.day] += 1
         buckets_merge(
             cursor,
-            buckets_of(
+            samples_of(
                 (new.event, new.customer_id, new.item.read.directory.meters_for(new.event.metric))
                 for new in fresh
             ),
@@ -284,15 +277,6 @@ class _Write:
             place: Identity(fingerprint, occurred_at if is_timestamp_given else None, intake_id)
             for place, fingerprint, occurred_at, is_timestamp_given, intake_id in cursor.fetchall()
         }
-
-    def _customers(self, places: Sequence[int]) -> dict[int, set[int]]:
-        """The customers of accepted events, by tenant."""
-        customers: dict[int, set[int]] = defaultdict(set)
-        for place in places:
-            item = self._items[place]
-            customer = item.read.directory.customer(item.verdict.event.customer_id)
-            customers[item.tenant_id].add(customer.id)
-        return customers
 
     def _identity_of(self, place: int) -> Identity:
         event = self._items[place].verdict.event
@@ -358,21 +342,30 @@ class _Write:
         cursor.execute(_TALLY, _columns(rows))
 
 
-def _new(
-    place: int, item: Item, bought: CustomerDirectory, keys: dict[tuple[object, ...], ContextKey]
-) -> _New:
-    """keys: the context keys of the batch, so that one is made for all events that share it."""
+def _new(place: int, item: Item) -> _New:
     event = item.verdict.event
-    customer_id = item.read.directory.customer(event.customer_id).id
+    return _New(place, item, event, item.read.directory.customer(event.customer_id).id)
+
+
+def _contexts(news: Sequence[_New]) -> list[int]:
+    """The context row of each event, made where there is none yet."""
+    bought = customer_directory()
+    customers: dict[int, set[int]] = defaultdict(set)
+    for new in news:
+        customers[new.event.tenant_id].add(new.customer_id)
+    for tenant_id, customer_ids in customers.items():
+        bought.customers_expect(tenant_id=tenant_id, customer_ids=customer_ids)
+    keys = [_context_key(new, bought) for new in news]
+    ids = context_ids(set(keys))
+    return [ids[key] for key in keys]
+
+
+def _context_key(new: _New, bought: CustomerDirectory) -> ContextKey:
+    event = new.event
     context = bought.context_at(
-        tenant_id=event.tenant_id, customer_id=customer_id, metric=event.metric, at=event.timestamp
+        tenant_id=event.tenant_id, customer_id=new.customer_id, metric=event.metric, at=event.timestamp
     )
-    # By id, because to hash a context costs more than all else here; the key keeps it, and with it the id.
-    shared = event.tenant_id, customer_id, event.metric, event.source, id(context)
-    key = keys.get(shared)
-    if key is None:
-        key = keys[shared] = ContextKey(*shared[:4], context)
-    return _New(place, item, event, customer_id, key)
+    return ContextKey(event.tenant_id, new.customer_id, event.metric, event.source, context)
 
 
 def _line(new: _New, context_id: int) -> str:

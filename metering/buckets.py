@@ -4,37 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 
 from aforo.kernel.canonical import canonical_json
 
-from .aggregation import Partial, Sample, fold_all
+from .aggregation import Sample, fold_all
 from .event import UsageEvent
 from .meters import Meter, dimensions_of, feeds, sample_of
 from .staging import copy_in, escaped
 
-
-class Place(NamedTuple):
-    """Where a bucket stands. dimensions: canonical JSON text, {} for a meter without any."""
-
-    tenant_id: int
-    customer_id: int
-    meter_id: int
-    hour: datetime
-    dimensions: str
+# Where a bucket stands: tenant, customer, meter, hour (counted from the year 1: to cut and hash an instant costs more),
+# dimensions as canonical JSON text, {} for a meter without any.
+Place = tuple[int, int, int, int, str]
 
 
-def buckets_of(events: Iterable[tuple[UsageEvent, int, tuple[Meter, ...]]]) -> dict[Place, Partial]:
-    """What events add, bucket by bucket: each event with its customer's row and the meters that listen to it.
+def samples_of(events: Iterable[tuple[UsageEvent, int, tuple[Meter, ...]]]) -> dict[Place, list[Sample]]:
+    """What events bring to each bucket: each event with its customer's row and the meters that listen to it.
 
-    Three calls of 2, 3 and 5 tokens at 11:02, 11:59 and 12:00: 11:00 gets count 2 and sum 5, 12:00 count 1 and sum 5.
+    Three calls of 2, 3 and 5 tokens at 11:02, 11:59 and 12:00: two samples for 11:00, one for 12:00.
     """
-    # Hours by number: to cut and hash an instant costs more than all else here.
-    samples: defaultdict[tuple[int, int, int, int, str], list[Sample]] = defaultdict(list)
+    samples: defaultdict[Place, list[Sample]] = defaultdict(list)
     for event, customer_id, meters in events:
         at = event.timestamp
         hour = at.toordinal() * 24 + at.hour
@@ -43,10 +34,7 @@ def buckets_of(events: Iterable[tuple[UsageEvent, int, tuple[Meter, ...]]]) -> d
                 continue
             dimensions = dimensions_text(dimensions_of(meter, event)) if meter.group_by else "{}"
             samples[event.tenant_id, customer_id, meter.id, hour, dimensions].append(sample_of(meter, event))
-    return {
-        Place(*place[:3], found[0].at.replace(minute=0, second=0, microsecond=0), place[4]): fold_all(found)
-        for place, found in samples.items()
-    }
+    return samples
 
 
 @lru_cache(maxsize=10_000)
@@ -63,8 +51,11 @@ _STAGE = (
     "CREATE TEMP TABLE IF NOT EXISTS metering_bucket_staging (LIKE metering_bucket) ON COMMIT DELETE ROWS;"
     "DELETE FROM metering_bucket_staging"
 )
-# In order of the key, so that two transactions never wait for each other crosswise.
 # Keys of the same instant are compared by code point, as metering.aggregation does.
+_IS_LATER = """old.latest_at IS NULL OR
+        (excluded.latest_at, excluded.latest_key COLLATE "C", excluded.latest_value)
+            > (old.latest_at, old.latest_key, old.latest_value)"""
+# In order of the key, so that two transactions never wait for each other crosswise.
 _MERGE = f"""
 INSERT INTO metering_bucket AS old ({_COLUMNS})
 SELECT {_COLUMNS} FROM metering_bucket_staging
@@ -75,34 +66,37 @@ ON CONFLICT (tenant_id, customer_id, meter_id, hour, dimensions) DO UPDATE SET
     sum = old.sum + excluded.sum,
     max = GREATEST(old.max, excluded.max),
     min = LEAST(old.min, excluded.min),
-    (latest_at, latest_key, latest_value) = (
-        SELECT one.at, one.key, one.value
-        FROM (VALUES
-            (old.latest_at, old.latest_key, old.latest_value),
-            (excluded.latest_at, excluded.latest_key, excluded.latest_value)
-        ) AS one (at, key, value)
-        ORDER BY one.at DESC NULLS LAST, one.key COLLATE "C" DESC, one.value DESC LIMIT 1
-    )
+    latest_at = CASE WHEN {_IS_LATER} THEN excluded.latest_at ELSE old.latest_at END,
+    latest_key = CASE WHEN {_IS_LATER} THEN excluded.latest_key ELSE old.latest_key END,
+    latest_value = CASE WHEN {_IS_LATER} THEN excluded.latest_value ELSE old.latest_value END
 """
 
 
-def buckets_merge(cursor: CursorWrapper, buckets: Mapping[Place, Partial]) -> None:
-    """Add partials to the stored buckets, in the caller's transaction."""
-    if not buckets:
+def buckets_merge(cursor: CursorWrapper, samples: Mapping[Place, list[Sample]]) -> None:
+    """Add samples to the stored buckets, in the caller's transaction."""
+    if not samples:
         return
     cursor.execute(_STAGE)
-    copy_in(cursor, f"metering_bucket_staging ({_COLUMNS})", [_line(*one) for one in buckets.items()])
+    copy_in(cursor, f"metering_bucket_staging ({_COLUMNS})", [_line(*one) for one in samples.items()])
     cursor.execute(_MERGE)
 
 
-def _line(place: Place, partial: Partial) -> str:
+def _line(place: Place, samples: list[Sample]) -> str:
+    tenant_id, customer_id, meter_id, _, dimensions = place
+    # "2026-03-01T11"
+    hour = samples[0].at.isoformat()[:13]
+    return f"{tenant_id}\t{customer_id}\t{meter_id}\t{hour}:00Z\t{escaped(dimensions)}\t{_partial(samples)}"
+
+
+def _partial(samples: list[Sample]) -> str:
+    if len(samples) == 1:
+        # As most buckets of a batch have it: one event is its own sum, maximum, minimum and latest.
+        at, key, value, _ = samples[0]
+        if value is not None:
+            return f"1\t1\t{value}\t{value}\t{value}\t{at.isoformat()}\t{escaped(key)}\t{value}"
+    partial = fold_all(samples)
     key = partial.latest_key
     cells = (
-        place.tenant_id,
-        place.customer_id,
-        place.meter_id,
-        place.hour.isoformat(),
-        escaped(place.dimensions),
         partial.count,
         partial.value_count,
         partial.sum,

@@ -249,7 +249,7 @@ def sample_of(meter: Meter, event: UsageEvent) -> Sample:
 
 def dimensions_of(meter: Meter, event: UsageEvent) -> tuple[tuple[str, str], ...]:
     """(name, text) for each of the meter's dimensions, in the meter's order; a missing value is ""."""
-    return tuple((name, text_of(field_of(event, name))) for name in meter.group_by)
+    return tuple([(name, text_of(field_of(event, name))) for name in meter.group_by])
 
 
 def field_of(event: UsageEvent, name: str) -> Any:

@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
+
 from .meters import Meter
 
 
@@ -35,11 +37,10 @@ class Directory(Protocol):
         """These are about to be asked for: look up at once what memory does not know of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsageContext:
+class UsageContext(msgspec.Struct, frozen=True, cache_hash=True):
     """What an event is enriched with: the subscription, plan version and product it counts for.
 
-    None and "" where the customer has no subscription to which the metric belongs at that instant.
+    A struct that keeps its hash, because every event looks its context up. None and "" where the customer has no subscription to which the metric belongs at that instant.
     """
 
     subscription_id: UUID | None = None
