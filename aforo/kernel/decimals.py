@@ -54,7 +54,10 @@ def plain(number: Decimal) -> str:
 
 def trimmed(number: Decimal) -> str:
     """The number as text in its shortest plain form: 107, 0.0000025; equal numbers give equal text."""
-    text = format(number, "f")
+    text = str(number)
+    # Written with an exponent, or NaN.
+    if not text[-1].isdigit() or "E" in text:
+        text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text

@@ -6,7 +6,7 @@ is in the submission, except for the directory, which may know more by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aforo.kernel.errors import Refusal
@@ -19,8 +19,9 @@ from ..raw_events import RawEvents, Unreadable, located
 from . import enrichment, identity, schema, timestamp
 from .draft import Draft, Receipt, receipt_of
 
+Step = Callable[[Draft, Receipt], Refusal | None]
 # The order in which an event is checked, and nowhere else. Each step fills in its part of the draft or refuses.
-STEPS: tuple[Callable[[Draft, Receipt], Refusal | None], ...] = (
+STEPS: tuple[Step, ...] = (
     schema.check,  # what: names, defaults, types, limits
     timestamp.check,  # when: zone, clock skew, age
     identity.check,  # which one: key and fingerprint
@@ -43,10 +44,14 @@ def accept_each(raws: RawEvents, submission: Submission, directory: Directory) -
     Raises Problem("tenant_mismatch") where the header X-Tenant-Id disagrees with the key.
     """
     receipt = receipt_of(submission, directory, raws)
-    if len(raws) > 1:
-        # 10,000 unknown customers are one look-up, not 10,000.
-        directory.customers_expect(schema.customers_named(raws, submission))
-    return [verdict(raw, index, receipt) for index, raw in enumerate(raws)]
+    drafts = [Draft(raw, index) for index, raw in enumerate(raws)]
+    refusals = [_refusal(draft, receipt, STEPS[:-1]) for draft in drafts]
+    # 10,000 unknown customers are one look-up, not 10,000.
+    pairs = list(zip(drafts, refusals, strict=True))
+    directory.customers_expect({draft.customer_id for draft, refusal in pairs if refusal is None})
+    return [
+        _verdict(draft, receipt, refusal or _refusal(draft, receipt, STEPS[-1:])) for draft, refusal in pairs
+    ]
 
 
 def accept(
@@ -59,19 +64,26 @@ def accept(
     """
     raws = RawEvents([raw])
     raws.is_single, raws.has_escapes = is_single, True
-    return verdict(raw, index, receipt_of(submission, directory, raws))
+    receipt, draft = receipt_of(submission, directory, raws), Draft(raw, index)
+    return _verdict(draft, receipt, _refusal(draft, receipt, STEPS))
 
 
-def verdict(raw: Any, index: int, receipt: Receipt) -> Accepted | Refused:
-    """Take one raw event through the steps."""
-    draft = Draft(raw, index)
-    for step in STEPS:
+def _refusal(draft: Draft, receipt: Receipt, steps: Sequence[Step]) -> Refusal | None:
+    """Take a draft through some of the steps, until one refuses it."""
+    for step in steps:
         refusal = step(draft, receipt)
         if refusal is not None:
-            payload = raw.text if type(raw) is Unreadable else raw
-            if receipt.has_escapes:
-                payload = storable(payload)
-            return Refused(located(refusal, receipt.lines, index), draft.key or None, payload, index)
+            return refusal
+    return None
+
+
+def _verdict(draft: Draft, receipt: Receipt, refusal: Refusal | None) -> Accepted | Refused:
+    if refusal is not None:
+        raw = draft.raw
+        payload = raw.text if type(raw) is Unreadable else raw
+        if receipt.has_escapes:
+            payload = storable(payload)
+        return Refused(located(refusal, receipt.lines, draft.index), draft.key or None, payload, draft.index)
     return Accepted(
         UsageEvent(
             idempotency_key=draft.key,

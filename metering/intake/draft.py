@@ -14,6 +14,7 @@ from aforo.kernel.errors import Problem
 from ..event import Submission
 from ..ports import Directory
 from ..raw_events import RawEvents
+from .cloud_events import is_cloud_event
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FUTURE_MAX = timedelta(minutes=5)
@@ -28,7 +29,7 @@ class Receipt(msgspec.Struct, frozen=True):
     """A submission with what is the same for all of its events, computed once.
 
     key: of the envelope or the header Idempotency-Key, from which events without a key get theirs; None where neither is.
-    lines: of the file, see RawEvents.
+    lines: of the file, see RawEvents. is_cloud_event: by the media type, each of them is one.
     latest, earliest: the last and first instant accepted, both inclusive. late_before: older is late.
     """
 
@@ -43,6 +44,7 @@ class Receipt(msgspec.Struct, frozen=True):
     is_tenant_demanded: bool
     key: str | None
     lines: Sequence[int]
+    is_cloud_event: bool
 
 
 def receipt_of(submission: Submission, directory: Directory, raws: RawEvents) -> Receipt:
@@ -70,6 +72,7 @@ def receipt_of(submission: Submission, directory: Directory, raws: RawEvents) ->
         ),
         key=submission.idempotency_header if raws.key is None else raws.key,
         lines=raws.lines,
+        is_cloud_event=is_cloud_event({}, submission.content_type),
     )
 
 

@@ -19,7 +19,7 @@ def check(draft: Draft, receipt: Receipt) -> Refusal | None:
             f"There is no customer {draft.customer_id!r}.",
             {"customer_id": draft.customer_id},
         )
-    if draft.quantity < 0 and not all(meter.allows_negative for meter in meters):
+    if draft.quantity.is_signed() and not all(meter.allows_negative for meter in meters):
         forbidding = [meter.key for meter in meters if not meter.allows_negative]
         return Refusal(
             "quantity_negative",

@@ -7,6 +7,7 @@ default differs; times are compared only where both requests carried one.
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -23,6 +24,7 @@ Judgement = Literal["new", "duplicate", "copy", "conflict"]
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _sha256 = hashlib.sha256
+_first_64_bits = struct.Struct(">q").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,7 @@ def check(draft: Draft, receipt: Receipt) -> Refusal | None:
     """Set the draft's identity and fingerprint."""
     draft.identity = identity_of(draft.key)
     content = [draft.customer_id, draft.metric, trimmed(draft.quantity), draft.properties]
-    digest = _sha256(_encoder.encode(content)).digest()
-    draft.fingerprint = int.from_bytes(digest[:8], "big", signed=True)
+    (draft.fingerprint,) = _first_64_bits(_sha256(_encoder.encode(content)).digest())
     return None
 
 

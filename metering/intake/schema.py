@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from aforo.kernel.errors import Refusal
 from aforo.kernel.texts import is_storable
 
-from ..event import REQUIRED_FIELDS, Door, Submission
+from ..event import REQUIRED_FIELDS, Door
 from ..mapping import mapped
 from ..meters import NotANumber, kind_of, number_of
 from ..raw_events import Unreadable
-from .cloud_events import FIELDS as CLOUD_EVENT_FIELDS
-from .cloud_events import is_cloud_event, plain_event_of
+from .cloud_events import plain_event_of
 from .draft import Draft, Receipt
 from .identity import generated_key
 from .refusals import field_invalid, fields_missing
@@ -65,22 +63,6 @@ def names_at(door: Door) -> dict[str, tuple[str, int]]:
     return table
 
 
-def customers_named(raws: Iterable[Any], submission: Submission) -> set[str]:
-    """The customers that raw events name, as far as can be seen at a glance; `check` decides."""
-    mapping = submission.mapping
-    if mapping is not None:
-        raws = (mapped(raw, mapping) for raw in raws if type(raw) is dict)
-    names = [name for name, (field, _) in _NAMES[submission.door].items() if field == "customer_id"]
-    names.append(next(name for name, field in CLOUD_EVENT_FIELDS.items() if field == "customer_id"))
-    return {
-        value
-        for raw in raws
-        if type(raw) is dict
-        for name in names
-        if type(value := raw.get(name)) is str and len(value) <= TEXT_LENGTH_MAX and value.isprintable()
-    }
-
-
 _NAMES: dict[Door, dict[str, tuple[str, int]]] = {door: names_at(door) for door in TENANT_ID_MEANS}
 
 
@@ -98,7 +80,7 @@ def check(draft: Draft, receipt: Receipt) -> Refusal | None:
     errors: dict[str, str] = {}
     if submission.mapping is not None:
         raw = mapped(raw, submission.mapping)
-    elif is_cloud_event(raw, submission.content_type):
+    elif receipt.is_cloud_event or "specversion" in raw:
         raw = plain_event_of(raw, errors)
 
     found, extra = _fields(raw, _NAMES[submission.door])

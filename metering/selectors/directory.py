@@ -50,9 +50,18 @@ class _TenantDirectory:
     def __init__(self, tenant_id: int) -> None:
         self._tenant_id = tenant_id
         self._made_at_s = time.monotonic()
+        # What was found stays found for this submission, or batch.
+        self._listening: dict[str, tuple[Meter, ...]] = {}
+        self._known: dict[str, CustomerRef] = {}
         self._unknown: set[str] = set()
 
     def meters_for(self, metric: str) -> tuple[Meter, ...]:
+        found = self._listening.get(metric)
+        if found is None:
+            found = self._listening[metric] = self._meters_for(metric)
+        return found
+
+    def _meters_for(self, metric: str) -> tuple[Meter, ...]:
         table = _meters.get(self._tenant_id)
         if table is None or self._made_at_s - table.read_at_s > METERS_TRUSTED_S:
             try:
@@ -67,25 +76,27 @@ class _TenantDirectory:
         return found
 
     def customer(self, external_id: str) -> CustomerRef | None:
-        kept = _customers.get((self._tenant_id, external_id))
-        if kept is not None and self._is_fresh(kept):
-            return kept[0]
-        if external_id in self._unknown:
-            return None
-        try:
-            return self._read_customers([external_id]).get(external_id)
-        except OUTAGE:
-            if kept is None:
-                raise
-            return kept[0]
+        found = self._known.get(external_id)
+        if found is None and external_id not in self._unknown:
+            kept = _customers.get((self._tenant_id, external_id))
+            if kept is not None and self._is_fresh(kept):
+                return kept[0]
+            try:
+                return self._read_customers([external_id]).get(external_id)
+            except OUTAGE:
+                if kept is None:
+                    raise
+                return kept[0]
+        return found
 
     def customers_expect(self, external_ids: Iterable[str]) -> None:
-        missing = [
-            external_id
-            for external_id in external_ids
-            if external_id not in self._unknown
-            and ((kept := _customers.get((self._tenant_id, external_id))) is None or not self._is_fresh(kept))
-        ]
+        missing = []
+        for external_id in external_ids:
+            kept = _customers.get((self._tenant_id, external_id))
+            if kept is not None and self._is_fresh(kept):
+                self._known[external_id] = kept[0]
+            elif external_id not in self._unknown:
+                missing.append(external_id)
         if len(missing) < 2:
             return
         try:
@@ -101,6 +112,7 @@ class _TenantDirectory:
         rows = Customer.objects.filter(tenant_id=self._tenant_id, external_id__in=external_ids)
         found = {name: CustomerRef(number, name) for number, name in rows.values_list("id", "external_id")}
         self._unknown |= set(external_ids) - found.keys()
+        self._known |= found
         if len(_customers) + len(found) > CUSTOMERS_KEPT_MAX:
             _customers.clear()
         for name, customer in found.items():

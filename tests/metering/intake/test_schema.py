@@ -9,9 +9,9 @@ import pytest
 
 from aforo.kernel.errors import Problem
 from metering.event import REQUIRED_FIELDS, Accepted, Refused
-from metering.intake.schema import ALIASES, customers_named
+from metering.intake.schema import ALIASES
 
-from ..builders import FULL, RECEIVED_AT, accepted, event, fields_in_error, refused, submission, verdicts
+from ..builders import FULL, RECEIVED_AT, accepted, event, fields_in_error, refused, verdicts
 
 QUICK_START = {"event": "api.call", "endpoint": "/v1/search", "customer_id": "cust_abc"}
 
@@ -285,19 +285,3 @@ def test_escapes_of_ordinary_characters_are_read() -> None:
 
 def test_the_payload_of_a_refusal_is_the_event_as_received() -> None:
     assert refused(event(metric=..., colour="red")).payload == event(metric=..., colour="red")
-
-
-def test_customers_are_seen_at_a_glance() -> None:
-    raws = [
-        {"customer_id": "a"},
-        {"customerId": "b", "tenantId": "c"},
-        {"specversion": "1.0", "subject": "d"},
-        {"customer_id": 7},
-        {"customer_id": "\0"},
-        {"customer_id": "x" * 256},
-        {"customer_id": ["e"]},
-        ["f"],
-        None,
-    ]
-    assert customers_named(raws, submission(b"")) == {"a", "b", "d"}
-    assert customers_named(raws, submission(b"", door="meter")) == {"a", "b", "c", "d"}
