@@ -25,7 +25,11 @@ from .intake.schema import names_at
 from .raw_events import Unreadable
 from .strict_json import check_shape, read_json
 
+FILE_BYTES_MAX = 50 * 1024 * 1024
 ROW_BYTES_MAX = 1024 * 1024
+# What is sent into the log at once, whichever is reached first.
+CHUNK_ROWS_MAX = 1_000
+CHUNK_BYTES_MAX = 2 * 1024 * 1024
 _BLOCK_BYTES = 64 * 1024
 
 _BOM = b"\xef\xbb\xbf"

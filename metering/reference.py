@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from typing import NamedTuple
 
 from .aggregation import IS_BUCKETABLE, Aggregation
-from .compression import RATIO_FREE_BYTES, RATIO_MAX
+from .compression import ENCODINGS, FRAMES_MAX, RATIO_FREE_BYTES, RATIO_MAX
 from .decoding import BODY_BYTES_MAX, CLOUD_EVENT, CLOUD_EVENTS, EVENTS_MAX, JSON_TYPES, NDJSON
 from .event import REQUIRED_FIELDS
+from .file_reading import CHUNK_BYTES_MAX, CHUNK_ROWS_MAX, FILE_BYTES_MAX, FORMS, ROW_BYTES_MAX
 from .intake.cloud_events import FIELDS as CLOUD_EVENT_FIELDS
 from .intake.draft import AGE_MAX, FUTURE_MAX, GATEWAY_SOURCES, LATE_AFTER
 from .intake.schema import ALIASES, DEFAULTS, TENANT_ID_MEANS, TEXT_LENGTH_MAX
+from .mapping import EVENTS, PROPERTY
+from .mapping import FIELDS as MAPPED
 from .meters import DIGITS_BEFORE_POINT_MAX, DIGITS_MAX, GROUP_BY_MAX, PLACES_MAX, Operator
 from .strict_json import DEPTH_MAX
 
@@ -20,9 +24,9 @@ def fields() -> Iterable[tuple[str, ...]]:
     yield "field", "also read as", "where the event does not say"
     for field, names in ALIASES.items():
         others = [f"`{name}`" for name in names[1:]]
-        others += [
-            f"`tenantId` (door {door})" for door, meaning in TENANT_ID_MEANS.items() if meaning == field
-        ]
+        at = [door for door, meaning in TENANT_ID_MEANS.items() if meaning == field]
+        if at:
+            others.append(f"`tenantId` (at {', '.join(at)})")
         fallback = "refused" if field in REQUIRED_FIELDS else "none"
         yield f"`{field}`", ", ".join(others), DEFAULTS.get(field, fallback)
 
@@ -30,10 +34,6 @@ def fields() -> Iterable[tuple[str, ...]]:
 def limits() -> Iterable[tuple[str, ...]]:
     yield "what", "limit"
     yield "body, decompressed", f"{BODY_BYTES_MAX // 1024**2} MiB"
-    yield (
-        "growth of a compressed body",
-        f"{RATIO_MAX} times, counted beyond the first {RATIO_FREE_BYTES // 1024**2} MiB",
-    )
     yield "events in one request", f"{EVENTS_MAX:,}"
     yield "levels of nesting", f"{DEPTH_MAX}"
     yield (
@@ -93,7 +93,95 @@ def operators() -> Iterable[tuple[str, ...]]:
         yield (f"`{operator}`",)
 
 
+class Entrance(NamedTuple):
+    """A way in: its addresses, what they take, and who may send there."""
+
+    addresses: tuple[str, ...]
+    takes: str
+    proof: str
+
+
+_KEY = "API key with the scope `ingest`"
+DOORS = (
+    Entrance(
+        (
+            "/v1/events",
+            "/v1/events/batch",
+            "/v1/ingest",
+            "/v1/ingest/batch",
+            "/v1/ingest/events",
+            "/v1/ingest/events/batch",
+        ),
+        "one event or many, in every shape of events.md",
+        _KEY,
+    ),
+    Entrance(("/v1/meter",), "the same; `tenantId` names the customer", _KEY),
+    Entrance(("/v1/ingest/compound",), "one request with several measurements", _KEY),
+    Entrance(("/v1/ingest/upload",), f"a file: {', '.join(name.upper() for name in FORMS)}", _KEY),
+    Entrance(
+        ("/v1/ingest/webhook/{source}",),
+        "any of the first, or a foreign payload under a mapping",
+        "signature by the source's secret",
+    ),
+    Entrance(
+        ("/v1/ingest/firehose",),
+        "a request of Amazon Data Firehose",
+        "API key in `X-Amz-Firehose-Access-Key`",
+    ),
+    Entrance(("/v1/ingest/pubsub",), "a push of Google Cloud Pub/Sub", _KEY),
+)
+
+
+def doors() -> Iterable[tuple[str, ...]]:
+    yield "address", "takes", "proof"
+    for door in DOORS:
+        yield ", ".join(f"`POST {address}`" for address in door.addresses), door.takes, door.proof
+
+
+def encodings() -> Iterable[tuple[str, ...]]:
+    yield "what", "limit"
+    yield "encodings", ", ".join(f"`{name}`" for name in ENCODINGS)
+    yield "a body, decompressed", f"{BODY_BYTES_MAX // 1024**2} MiB"
+    yield "a file, decompressed", f"{FILE_BYTES_MAX // 1024**2} MiB"
+    yield (
+        "growth beyond the first " + f"{RATIO_FREE_BYTES // 1024**2} MiB",
+        f"{RATIO_MAX} times what was sent",
+    )
+    yield "frames (gzip members) of one body", f"{FRAMES_MAX}"
+
+
+def uploads() -> Iterable[tuple[str, ...]]:
+    yield "what", "value"
+    yield "a file", f"{FILE_BYTES_MAX // 1024**2} MiB"
+    yield "a row, or an item of a list", f"{ROW_BYTES_MAX // 1024**2} MiB"
+    yield "a chunk", f"{CHUNK_ROWS_MAX:,} rows, or {CHUNK_BYTES_MAX // 1024**2} MiB"
+
+
+def mapping() -> Iterable[tuple[str, ...]]:
+    yield "entry", "names"
+    for field in MAPPED:
+        yield (
+            f"`{field}`",
+            "a field; its value is a path or `=text`" if field != "properties" else "an object",
+        )
+    yield f"`{PROPERTY}…`", "one property"
+    yield f"`{EVENTS}`", "the list of which each item is an event"
+
+
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     table.__name__: table
-    for table in (fields, limits, times, shapes, cloud_events, gateways, aggregations, operators)
+    for table in (
+        fields,
+        limits,
+        times,
+        shapes,
+        cloud_events,
+        gateways,
+        doors,
+        encodings,
+        uploads,
+        mapping,
+        aggregations,
+        operators,
+    )
 }

@@ -15,8 +15,8 @@ from aforo.kernel.identifiers import uuid7
 
 from .compression import too_large
 from .event import REFUSED_BODY_BYTES_MAX
+from .file_reading import FILE_BYTES_MAX
 
-FILE_BYTES_MAX = 50 * 1024 * 1024
 SUFFIX = ".upload"
 # Longer than any file is on its way; what is older and has no row was left behind by a crash.
 ORPHANED_AFTER_S = 24 * 3600

@@ -21,12 +21,12 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.texts import storable
 
 from ..compression import decompressed
-from ..file_reading import FORMS
+from ..file_reading import FILE_BYTES_MAX, FORMS
 from ..models import Upload
 from ..schemas import UploadSerializer, UploadsQuery
 from ..selectors.uploads import upload_for, uploads_for
 from ..services.uploads import upload_admit, upload_create, upload_refuse
-from ..upload_files import FILE_BYTES_MAX, NewFile
+from ..upload_files import NewFile
 from .ingest import SCOPE
 
 MULTIPART = "multipart/form-data"

@@ -25,7 +25,7 @@ from aforo.kernel.identifiers import random_bits_63
 from aforo.tenancy.models import Tenant
 
 from ..event import INTAKE_ID_MASK, REFUSED_BODY_BYTES_MAX, RefusedBody, Submission
-from ..file_reading import Mark, rows_from
+from ..file_reading import CHUNK_BYTES_MAX, CHUNK_ROWS_MAX, Mark, rows_from
 from ..file_rows import row_pack
 from ..log import append
 from ..models import Upload, UploadStatus
@@ -34,8 +34,6 @@ from ..upload_files import NewFile, file_remove, files_orphaned, path_of
 from .events import submission_ingest
 
 SOURCE = "upload"
-CHUNK_ROWS_MAX = 1_000
-CHUNK_BYTES_MAX = 2 * 1024 * 1024
 # Some seconds' work, so that a task never outlives the broker's patience.
 CHUNKS_A_TASK = 50
 # Of which nothing has moved for so long: its worker is gone.

@@ -132,7 +132,7 @@ def test_a_compressed_file_counts_by_what_it_holds(api, acme, read, stored):
     assert tally(acme) == {"received": 4, "accepted": 2, "duplicates": 2}
 
 
-@pytest.mark.promise("P22")
+@pytest.mark.promise("P22", "P23")
 def test_a_file_that_is_handed_in_again_counts_nothing_twice(api, acme, read, stored):
     for number in range(3):
         upload = sent(api, CSV)
