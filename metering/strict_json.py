@@ -16,11 +16,14 @@ from aforo.kernel.errors import Problem
 DEPTH_MAX = 32
 # 64 objects and lists for each of 10,000 events; a 10 MiB body of `{},` would otherwise take 200 MiB.
 CONTAINERS_MAX = 640_000
+# 100 for each of 10,000 events; a 10 MiB body of `1.5,` would otherwise take 290 MiB.
+VALUES_MAX = 1_000_000
 
 # Numbers beyond this stay text: no store keeps 10^5000, and its 5,000 digits cost a sender nothing to ask for.
 _EXPONENT_MAX = 1000
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _ALL_BUT_SHAPE = bytes(set(range(256)) - set(b'[]{}"'))
+_ALL_BUT_COMMAS = bytes(set(range(256)) - set(b',"'))
 
 
 class KeyTwice(ValueError):
@@ -48,19 +51,24 @@ def read_json(body: bytes) -> Any:
 
 
 def check_shape(body: bytes) -> None:
-    """Refuse nesting that could exhaust the decoder's stack, and more objects than memory is given for.
+    """Refuse nesting that could exhaust the decoder's stack, and more values than memory is given for.
 
     Counts brackets outside strings without decoding, about 1 nanosecond a byte.
-    Raises Problem("body_too_deep") above 32 levels, Problem("batch_too_large") above 640,000 objects and lists.
+    Raises Problem("body_too_deep") above 32 levels, Problem("batch_too_large") above 640,000 objects and lists or
+    1,000,000 values.
     """
+    # Texts may be full of commas; what is outside of them is counted only where there are that many at all.
+    if body.count(b",") > VALUES_MAX:
+        values = _outside_texts(body, _ALL_BUT_COMMAS).count(b",")
+        if values > VALUES_MAX:
+            raise Problem(
+                "batch_too_large",
+                f"The body has more than {values:,} values; up to {VALUES_MAX:,} are read.",
+                values_max=VALUES_MAX,
+            )
     if body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
         return
-    if b"\\" in body:
-        # Escaped backslashes first: in \\" the quote ends the string.
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    shape = body.translate(_BRACKETS, _ALL_BUT_SHAPE).replace(b'""', b"")
-    # Every second piece between quotes is the inside of a string.
-    shape = b"".join(shape.split(b'"')[::2])
+    shape = _outside_texts(body, _ALL_BUT_SHAPE)
     containers = shape.count(b"[")
     # Each pass takes away what has nothing inside: a body of depth n is empty after n passes.
     for _ in range(DEPTH_MAX):
@@ -78,6 +86,16 @@ def check_shape(body: bytes) -> None:
             f"The body has {containers:,} objects and lists; up to {CONTAINERS_MAX:,} are read.",
             containers_max=CONTAINERS_MAX,
         )
+
+
+def _outside_texts(body: bytes, unwanted: bytes) -> bytes:
+    """What stands outside of strings, without the unwanted bytes, and with all brackets square."""
+    if b"\\" in body:
+        # Escaped backslashes first: in \\" the quote ends the string.
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    shape = body.translate(_BRACKETS, unwanted).replace(b'""', b"")
+    # Every second piece between quotes is the inside of a string.
+    return b"".join(shape.split(b'"')[::2])
 
 
 def _float(text: str) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
-from django.core.handlers.wsgi import WSGIRequest
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.http import HttpResponse
 from django.test import Client
 from django.test.client import ClientHandler
@@ -119,3 +122,15 @@ def stored(redis_empty: None) -> Callable[[], None]:
         Writer(0).drain()
 
     return read
+
+
+@pytest.fixture
+def served(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hot]:
+    """The application as a server calls it, except that the connection is the test's own and stays open."""
+    settings.UPLOAD_DIR = str(tmp_path)
+    monkeypatch.setattr("aforo.hot.close_old_connections", lambda: None)
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield Hot(WSGIHandler())
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)

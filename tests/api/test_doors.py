@@ -21,6 +21,7 @@ from django.urls import get_resolver
 from standardwebhooks.webhooks import Webhook
 
 from aforo.kernel.clock import now
+from aforo.tenancy.services.api_keys import api_key_create
 from metering.compression import zstd
 from metering.models import Bucket, Event
 from metering.reference import DOORS
@@ -321,3 +322,43 @@ def test_every_address_that_takes_events_is_a_door():
     }
     named = {address.replace("{source}", "<str:public_id>") for door in DOORS for address in door.addresses}
     assert named == addresses
+
+
+class _Unread:
+    """A body that fails the test where anybody looks at it."""
+
+    def read(self, *args: Any) -> bytes:
+        raise AssertionError("the body was read")
+
+    readline = read
+
+
+@pytest.mark.promise("P99")
+@pytest.mark.parametrize(
+    "address", sorted(address for door in DOORS for address in door.addresses if "webhook" not in address)
+)
+def test_a_body_is_not_looked_at_before_its_sender(acme, served, redis_empty, address):
+    """Without a key, with an unknown one, without the scope; a webhook's body is what proves its sender."""
+    _, reader = api_key_create(tenant=acme.tenant, name="reader", scopes=["read"])
+    for key, status in (("", 401), ("sk_live_" + "x" * 40, 401), (reader, 403)):
+        said: list[str] = []
+        served(
+            {
+                "REQUEST_METHOD": "POST",
+                "PATH_INFO": address,
+                "QUERY_STRING": "",
+                "SERVER_NAME": "testserver",
+                "SERVER_PORT": "80",
+                "HTTP_HOST": "testserver",
+                "CONTENT_TYPE": "application/json",
+                "CONTENT_LENGTH": str(10**12),
+                "HTTP_AUTHORIZATION": f"Bearer {key}" if key else "",
+                "HTTP_X_AMZ_FIREHOSE_ACCESS_KEY": key,
+                "wsgi.input": _Unread(),
+                "wsgi.input_terminated": True,
+                "wsgi.url_scheme": "http",
+                "wsgi.errors": io.StringIO(),
+            },
+            lambda status, headers, *_, said=said: said.append(status),
+        )
+        assert said[0].startswith(str(status))

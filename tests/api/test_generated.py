@@ -14,16 +14,12 @@ from uuid import UUID
 
 import pytest
 import schemathesis
-from django.core.handlers.wsgi import WSGIHandler
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
-from aforo.hot import Hot
 from metering.file_reading import FORMS
 from metering.models import Upload
 from metering.reference import DOORS
@@ -105,18 +101,6 @@ def test_no_generated_request_is_a_fault_of_ours(acme, redis_empty, served, path
     for upload in Upload.objects.all():
         upload_read(tenant=acme.tenant, upload_id=upload.pk)
     nothing_is_lost(acme)
-
-
-@pytest.fixture
-def served(settings, tmp_path, monkeypatch):
-    """The application as a server calls it, except that the connection is the test's own and stays open."""
-    settings.UPLOAD_DIR = str(tmp_path)
-    monkeypatch.setattr("aforo.hot.close_old_connections", lambda: None)
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    yield Hot(WSGIHandler())
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
 
 
 json_like = st.recursive(

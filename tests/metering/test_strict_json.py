@@ -129,6 +129,13 @@ def test_millions_of_objects_are_refused_before_memory_is_taken() -> None:
     assert code_of(body) == "batch_too_large"
 
 
+def test_a_million_values_are_read_and_one_more_is_not() -> None:
+    check_shape(b"[" + b"1," * 1_000_000 + b"1]")
+    assert code_of(b"[" + b"1," * 1_000_001 + b"1]") == "batch_too_large"
+    # Commas in texts are none.
+    assert code_of(b'["' + b"," * 2_000_000 + b'\\",' + b'"]') is None
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
