@@ -65,7 +65,12 @@ PROBLEMS = _catalogue(
     ("not_found", 404, "Not found", "Check the identifier; other tenants' objects are never found."),
     ("method_not_allowed", 405, "Method not allowed", "Use one of the methods in the Allow header."),
     ("not_acceptable", 406, "Answer not available in that form", "Ask for application/json."),
-    ("body_too_large", 413, "Body is too large", "Send less at once: at most `bytes_max` bytes, counted after decompression."),
+    (
+        "body_too_large",
+        413,
+        "Body is too large",
+        "Send less at once: at most `bytes_max` bytes, counted after decompression.",
+    ),
     ("media_type_unsupported", 415, "Media type is not supported", "Send JSON, NDJSON or CloudEvents."),
     (
         "encoding_unsupported",
