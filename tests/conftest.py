@@ -16,10 +16,12 @@ def redis_empty():
 
 
 @pytest.fixture(autouse=True)
-def events_emptied(request):
+def events_emptied(request, django_db_blocker):
     """After a test that commits, Django empties only the tables it made itself; these are made in SQL."""
     yield
     marker = request.node.get_closest_marker("django_db")
-    if marker is not None and marker.kwargs.get("transaction"):
-        with connection.cursor() as cursor:
+    is_marked = marker is not None and marker.kwargs.get("transaction")
+    # These two commit without a mark.
+    if is_marked or {"transactional_db", "live_server"} & set(request.fixturenames):
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute("TRUNCATE metering_event, metering_identity, metering_bucket")
