@@ -21,7 +21,7 @@ from django.db.backends.utils import CursorWrapper
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Refusal
 
-from .buckets import buckets_merge, samples_of
+from .buckets import bucket_lines, buckets_merge
 from .contexts import ContextKey, context_ids
 from .dead_letters import letter_of, letter_of_body, letters_file
 from .event import INTAKE_ID_MASK, Accepted, Refused, RefusedBody, Submission, UsageEvent
@@ -256,20 +256,17 @@ class _Write:
             return {}
         news = [_new(place, self._items[place]) for place in places]
         copy_in(cursor, "metering_staging", map(_line, news, _contexts(news)))
-        cursor.execute(_INSERT)
-        old = {place for (place,) in cursor.fetchall()}
-        fresh = [new for new in news if new.place not in old]
+        with connection.connection.pipeline():
+            cursor.execute(_INSERT)
+            # While the store works. Most batches are new as a whole; the others' buckets are made again.
+            lines = _bucket_lines(news)
+            old = {place for (place,) in cursor.fetchall()}
+        fresh = [new for new in news if new.place not in old] if old else news
         for new in fresh:
             self._outcomes[new.place] = ACCEPTED
             if new.item.verdict.is_late:
                 self._late[new.item.tenant_id, new.item.read.day] += 1
-        buckets_merge(
-            cursor,
-            samples_of(
-                (new.event, new.customer_id, new.item.read.directory.meters_for(new.event.metric))
-                for new in fresh
-            ),
-        )
+        buckets_merge(cursor, _bucket_lines(fresh) if old else lines)
         if not old:
             return {}
         cursor.execute(_STORED, [list(old)])
@@ -366,6 +363,12 @@ def _context_key(new: _New, bought: CustomerDirectory) -> ContextKey:
         tenant_id=event.tenant_id, customer_id=new.customer_id, metric=event.metric, at=event.timestamp
     )
     return ContextKey(event.tenant_id, new.customer_id, event.metric, event.source, context)
+
+
+def _bucket_lines(news: Iterable[_New]) -> list[str]:
+    return bucket_lines(
+        (new.event, new.customer_id, new.item.read.directory.meters_for(new.event.metric)) for new in news
+    )
 
 
 def _line(new: _New, context_id: int) -> str:

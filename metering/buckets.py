@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from django.db.backends.utils import CursorWrapper
@@ -20,10 +20,10 @@ from .staging import copy_in, escaped
 Place = tuple[int, int, int, int, str]
 
 
-def samples_of(events: Iterable[tuple[UsageEvent, int, tuple[Meter, ...]]]) -> dict[Place, list[Sample]]:
-    """What events bring to each bucket: each event with its customer's row and the meters that listen to it.
+def bucket_lines(events: Iterable[tuple[UsageEvent, int, tuple[Meter, ...]]]) -> list[str]:
+    """What events add, a line a bucket, as COPY reads it: each event with its customer's row and the meters that listen.
 
-    Three calls of 2, 3 and 5 tokens at 11:02, 11:59 and 12:00: two samples for 11:00, one for 12:00.
+    Three calls of 2, 3 and 5 tokens at 11:02, 11:59 and 12:00: 11:00 gets count 2 and sum 5, 12:00 count 1 and sum 5.
     """
     samples: defaultdict[Place, list[Sample]] = defaultdict(list)
     for event, customer_id, meters in events:
@@ -34,7 +34,7 @@ def samples_of(events: Iterable[tuple[UsageEvent, int, tuple[Meter, ...]]]) -> d
                 continue
             dimensions = dimensions_text(dimensions_of(meter, event)) if meter.group_by else "{}"
             samples[event.tenant_id, customer_id, meter.id, hour, dimensions].append(sample_of(meter, event))
-    return samples
+    return [_line(*one) for one in samples.items()]
 
 
 @lru_cache(maxsize=10_000)
@@ -72,12 +72,12 @@ ON CONFLICT (tenant_id, customer_id, meter_id, hour, dimensions) DO UPDATE SET
 """
 
 
-def buckets_merge(cursor: CursorWrapper, samples: Mapping[Place, list[Sample]]) -> None:
-    """Add samples to the stored buckets, in the caller's transaction."""
-    if not samples:
+def buckets_merge(cursor: CursorWrapper, lines: Sequence[str]) -> None:
+    """Add what `bucket_lines` made to the stored buckets, in the caller's transaction."""
+    if not lines:
         return
     cursor.execute(_STAGE)
-    copy_in(cursor, f"metering_bucket_staging ({_COLUMNS})", [_line(*one) for one in samples.items()])
+    copy_in(cursor, f"metering_bucket_staging ({_COLUMNS})", lines)
     cursor.execute(_MERGE)
 
 
