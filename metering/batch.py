@@ -29,7 +29,7 @@ from .intake.identity import Identity, conflict, identity_of, judge
 from .models import DeadLetter
 from .partitions import months_ensure
 from .ports import CustomerDirectory, customer_directory
-from .reading import Item, Reading, is_outage, items_of
+from .reading import Item, Read, is_outage, items_of, reads_of
 from .staging import copy_in, escaped
 
 _logger = logging.getLogger(__name__)
@@ -66,9 +66,15 @@ def store(submissions: Sequence[Submission], *, is_replay: bool = False) -> list
     Returns for each submission the outcomes of its events, in their order; none for one that was set aside (LogEntry).
     Raises django.db.Error where the store is away; the transaction is then lost.
     """
+    return reads_store(reads_of(submissions), is_replay=is_replay)
+
+
+def reads_store(reads: Sequence[Read], *, is_replay: bool = False) -> list[list[Outcome]]:
+    """The same for submissions that were read and judged before."""
     with transaction.atomic(savepoint=False):
-        reading = Reading()
-        reads = [reading.of(submission) for submission in submissions]
+        for read in reads:
+            if read.fault is not None:
+                read.set_aside(read.fault)
         items = list(items_of(reads))
         months_ensure(_months(items))
         outcomes = iter(_written(items, is_replay))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 
@@ -41,6 +41,7 @@ class Read:
 
     directory: what the verdicts were given by. is_repeated: the same submission stands before it in the batch.
     received, day: its time of receipt as text, and the UTC day it counts for.
+    fault: our own code failed on it; it has no verdicts, and is to be set aside.
     """
 
     submission: Submission
@@ -50,6 +51,7 @@ class Read:
     is_repeated: bool
     received: str
     day: date
+    fault: Exception | None = None
     is_set_aside: bool = False
 
     def set_aside(self, error: Exception) -> None:
@@ -88,44 +90,47 @@ class Item(msgspec.Struct, gc=False):
         return msgspec.structs.replace(self, verdict=refused)
 
 
-class Reading:
-    """Judges the submissions of one batch."""
+def reads_of(submissions: Iterable[Submission]) -> list[Read]:
+    """The submissions of one batch with their verdicts.
 
-    def __init__(self) -> None:
-        self._directories: dict[int, Directory] = {}
-        self._seen: set[tuple[int, int]] = set()
+    Raises django.db.Error where the store has to be asked for a name and is away.
+    """
+    directories: dict[int, Directory] = {}
+    seen: set[tuple[int, int]] = set()
+    reads = []
+    for submission in submissions:
+        tenant_id = submission.tenant_id
+        if tenant_id not in directories:
+            directories[tenant_id] = directory_for(tenant_id)
+        intake = tenant_id, submission.intake_id
+        reads.append(_read(submission, directories[tenant_id], is_repeated=intake in seen))
+        seen.add(intake)
+    return reads
 
-    def of(self, submission: Submission) -> Read:
-        """The submission with its verdicts; without any where our own code failed on it and it was set aside."""
-        intake = submission.tenant_id, submission.intake_id
-        read = Read(
-            submission=submission,
-            raws=RawEvents(),
-            verdicts=(),
-            directory=self._directory(submission.tenant_id),
-            is_repeated=intake in self._seen,
-            received=submission.received_at.isoformat(),
-            day=submission.received_at.astimezone(UTC).date(),
-        )
-        self._seen.add(intake)
-        try:
-            if submission.refused_body is None:
-                read.raws = raws = decode(submission)
-                read.verdicts = accept_each(raws, submission, read.directory)
-            else:
-                read.verdicts = (submission.refused_body,)
-        except Problem as problem:
-            read.verdicts = (RefusedBody.of(problem, submission.body),)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            read.set_aside(error)
-        return read
 
-    def _directory(self, tenant_id: int) -> Directory:
-        if tenant_id not in self._directories:
-            self._directories[tenant_id] = directory_for(tenant_id)
-        return self._directories[tenant_id]
+def _read(submission: Submission, directory: Directory, *, is_repeated: bool) -> Read:
+    read = Read(
+        submission=submission,
+        raws=RawEvents(),
+        verdicts=(),
+        directory=directory,
+        is_repeated=is_repeated,
+        received=submission.received_at.isoformat(),
+        day=submission.received_at.astimezone(UTC).date(),
+    )
+    try:
+        if submission.refused_body is None:
+            read.raws = raws = decode(submission)
+            read.verdicts = accept_each(raws, submission, directory)
+        else:
+            read.verdicts = (submission.refused_body,)
+    except Problem as problem:
+        read.verdicts = (RefusedBody.of(problem, submission.body),)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        read.fault = error
+    return read
 
 
 def items_of(reads: Sequence[Read]) -> Iterator[Item]:

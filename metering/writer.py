@@ -1,6 +1,7 @@
 """The writer: what the log kept becomes rows, one shard at a time, and the log forgets it an hour later.
 
-One transaction a batch holds the rows and the position behind them (LogPosition). A crash at any point repeats a batch,
+While a batch is written, the next one is read and judged in a second thread, because the store works for most of that
+time. One transaction a batch holds the rows and the position behind them (LogPosition). A crash at any point repeats a batch,
 and a repeated batch changes nothing (batch.py). One writer a shard works, by an advisory lock on its connection; others
 wait, and take over when it is gone. What fell back to the store or to the spool is read beside the log.
 """
@@ -11,21 +12,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import Error as StoreError
-from django.db import connection, transaction
+from django.db import close_old_connections, connection, connections, transaction
 from redis import Redis, RedisError
 
 from aforo.kernel.clock import now
 from aforo.kernel.identifiers import uuid7
 
-from .batch import store
-from .event import Submission
+from .batch import reads_store
 from .log import FIELD, entry_insert, redis_of, shard_of, stream_of
 from .models import DUPLICATES_KEPT, Duplicate, LogEntry, LogPosition
 from .packing import EntryUnreadable, submission_unpack
+from .reading import Read, reads_of
 from .spool import spool_drain
 
 # PostgreSQL's advisory locks have two numbers: this one, and the shard.
@@ -36,6 +39,10 @@ START = "0-0"
 BATCH_EVENTS = 5_000
 ENTRIES_MAX = 500
 ENTRIES_FIRST = 4
+
+# Fewer are a small batch, after whose start the next one waits so long: visible at once, or with others a moment later.
+SMALL_EVENTS = 500
+LINGER_S = 0.05
 
 BLOCK_MS = 500
 ANSWER_S = 5.0
@@ -71,6 +78,11 @@ class Writer:
         self._epoch: str | None = None
         self._last_id = START
         self._entries = ENTRIES_FIRST
+        # Reads on while a batch is written; only `run` has it.
+        self._reader: ThreadPoolExecutor | None = None
+        self._ahead: _Ahead | None = None
+        self._written_at_s = 0.0
+        self._is_small = False
         self._log_due_s = 0.0
         self._is_log_away = False
         self._done = _Done(shard)
@@ -79,6 +91,7 @@ class Writer:
     def run(self) -> None:
         """Write until told to stop, then what is left. Log or store away: wait, and go on when they are back."""
         _logger.info("shard=%s writer starts", self.shard)
+        self._reader = ThreadPoolExecutor(1)
         trouble = ""
         while not self._stop.is_set():
             try:
@@ -86,6 +99,7 @@ class Writer:
                     self._stop.wait(PAUSE_S)
                     continue
                 self._turn(block_ms=BLOCK_MS)
+                self._linger()
                 if trouble:
                     _logger.info("shard=%s writes again", self.shard)
                     trouble = ""
@@ -96,7 +110,14 @@ class Writer:
                 self._let_go()
                 self._stop.wait(PAUSE_S)
         self._finish()
+        self._reader.submit(connections.close_all)
+        self._reader.shutdown()
         _logger.info("shard=%s writer ends", self.shard)
+
+    def _linger(self) -> None:
+        """Let a few events gather: a transaction costs as much for one as for a hundred."""
+        if self._is_small:
+            self._stop.wait(max(0.0, self._written_at_s + LINGER_S - time.monotonic()))
 
     def drain(self) -> int:
         """Write all that waits, and return how many entries that was; where another writer has the shard, wait for it.
@@ -185,17 +206,38 @@ class Writer:
     def _log_write(self, block_ms: int | None) -> int:
         if self._epoch is None:
             self._log_meet()
-        answer = self._redis.xread({self._stream: self._last_id}, count=self._entries, block=block_ms)
-        if not answer:
+        batch = self._taken_ahead() or self._log_read(self._last_id, block_ms)
+        if batch is None:
             return 0
         if _text(self._redis.get(self._epoch_key)) != self._epoch:
             self._epoch = None
             return 1
+        if self._reader and batch.count >= self._entries:
+            reading = self._reader.submit(self._log_read_ahead, batch.last_id)
+            self._ahead = _Ahead(self._epoch, batch.last_id, reading)
+        self._write(batch, lambda: self._position_move(batch.last_id))
+        self._last_id = batch.last_id
+        return batch.count
+
+    def _log_read(self, last_id: str, block_ms: int | None) -> _Batch | None:
+        """What the log holds behind an entry, judged; None where nothing came in time."""
+        answer = self._redis.xread({self._stream: last_id}, count=self._entries, block=block_ms)
+        if not answer:
+            return None
         ((_, entries),) = answer
-        last_id = _text(entries[-1][0])
-        self._write([fields[FIELD] for _, fields in entries], lambda: self._position_move(last_id))
-        self._last_id = last_id
-        return len(entries)
+        return _batch_of([fields[FIELD] for _, fields in entries], _text(entries[-1][0]))
+
+    def _log_read_ahead(self, last_id: str) -> _Batch | None:
+        # The thread has a connection of its own to the store.
+        close_old_connections()
+        return self._log_read(last_id, None)
+
+    def _taken_ahead(self) -> _Batch | None:
+        """What was read while the batch before was written, if that has moved us to where it begins."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or (ahead.epoch, ahead.after) != (self._epoch, self._last_id):
+            return None
+        return ahead.reading.result()
 
     @property
     def _epoch_key(self) -> str:
@@ -239,7 +281,7 @@ class Writer:
         if rows:
             ids = [row_id for row_id, _ in rows]
             self._write(
-                [bytes(body) for _, body in rows],
+                _batch_of([bytes(body) for _, body in rows]),
                 lambda: LogEntry.objects.filter(id__in=ids, problem="").delete(),
             )
         return len(rows)
@@ -256,25 +298,19 @@ class Writer:
         if count:
             _logger.info("shard=%s spool entries=%s handed to the store", self.shard, count)
 
-    def _write(self, entries: Sequence[bytes], move: Callable[[], object]) -> None:
-        """Make rows of entries and move on behind them, in one transaction."""
-        started_s = time.monotonic()
+    def _write(self, batch: _Batch, move: Callable[[], object]) -> None:
+        """Make rows of a batch and move on behind it, in one transaction."""
+        self._written_at_s = started_s = time.monotonic()
         with transaction.atomic():
-            outcomes = store(self._unpacked(entries))
+            for entry, problem in batch.unreadable:
+                _logger.error("shard=%s entry set aside: %s", self.shard, problem)
+                entry_insert(self.shard, entry, problem=problem)
+            outcomes = reads_store(batch.reads)
             move()
         events = sum(map(len, outcomes))
-        self._done.add(len(entries), events, time.monotonic() - started_s)
-        self._entries = max(1, min(ENTRIES_MAX, BATCH_EVENTS * len(entries) // max(1, events)))
-
-    def _unpacked(self, entries: Sequence[bytes]) -> list[Submission]:
-        submissions = []
-        for entry in entries:
-            try:
-                submissions.append(submission_unpack(entry))
-            except EntryUnreadable as error:
-                _logger.error("shard=%s entry set aside: %s", self.shard, error)
-                entry_insert(self.shard, entry, problem=str(error))
-        return submissions
+        self._done.add(batch.count, events, time.monotonic() - started_s)
+        self._is_small = events < SMALL_EVENTS
+        self._entries = max(1, min(ENTRIES_MAX, BATCH_EVENTS * batch.count // max(1, events)))
 
     def _log_trim(self) -> None:
         """Forget what was read more than an hour ago, or all of it where the log fills up; never what was not read.
@@ -307,6 +343,36 @@ class Writer:
             not self._redis.xread({self._stream: last_id}, count=1)
             and not LogEntry.objects.filter(shard=self.shard, problem="").exists()
         )
+
+
+class _Batch(NamedTuple):
+    """Entries of one source, judged; what is left is to write them.
+
+    count: entries. unreadable: those that are none, and why. last_id: of the last one in the log.
+    """
+
+    count: int
+    reads: list[Read]
+    unreadable: list[tuple[bytes, str]]
+    last_id: str
+
+
+class _Ahead(NamedTuple):
+    """What is being read of the log of this epoch, behind this entry."""
+
+    epoch: str
+    after: str
+    reading: Future[_Batch | None]
+
+
+def _batch_of(entries: Sequence[bytes], last_id: str = START) -> _Batch:
+    submissions, unreadable = [], []
+    for entry in entries:
+        try:
+            submissions.append(submission_unpack(entry))
+        except EntryUnreadable as error:
+            unreadable.append((entry, str(error)))
+    return _Batch(len(entries), reads_of(submissions), unreadable, last_id)
 
 
 class _Done:

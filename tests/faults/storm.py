@@ -18,17 +18,17 @@ django.setup()
 
 from django.db import connection, transaction  # noqa: E402
 
-from metering.batch import store  # noqa: E402
+from metering.batch import reads_store  # noqa: E402
 from metering.writer import Writer  # noqa: E402
 
 
 class PositionFirst(Writer):
     """Moves on behind a batch before the batch is written."""
 
-    def _write(self, entries, move):
+    def _write(self, batch, move):
         with transaction.atomic():
             move()
-        store(self._unpacked(entries))
+        reads_store(batch.reads)
 
 
 def main(kills: int, writer: type[Writer]) -> None:
