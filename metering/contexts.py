@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from .models import UsageContext as ContextRow
 from .ports import UsageContext
 
 
@@ -36,7 +35,7 @@ def context_ids(keys: Collection[ContextKey]) -> dict[ContextKey, int]:
         read = _read(missing)
         absent = sorted((key for key in missing if key not in read), key=_order)
         if absent:
-            ContextRow.objects.bulk_create(map(_row, absent), ignore_conflicts=True)
+            _make(absent)
             read |= _read(absent)
         found |= read
         # Rows of a transaction that fails are gone, so they are remembered once it has committed.
@@ -50,27 +49,38 @@ def _remember(read: dict[ContextKey, int]) -> None:
     _ids.update(read)
 
 
-def _read(keys: Collection[ContextKey]) -> dict[ContextKey, int]:
-    rows = ContextRow.objects.filter(
-        tenant_id__in={key.tenant_id for key in keys},
-        customer_id__in={key.customer_id for key in keys},
-        metric__in={key.metric for key in keys},
-    ).values_list(
-        "tenant_id", "customer_id", "metric", "source", "subscription_id", "plan_version_id", "product", "id"
-    )
-    return {ContextKey(*row[:4], UsageContext(*row[4:7])): row[7] for row in rows}
+_COLUMNS = "tenant_id, customer_id, metric, source, subscription_id, plan_version_id, product"
+_ASKED = f"""unnest(%s::integer[], %s::bigint[], %s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[])
+    WITH ORDINALITY AS asked ({_COLUMNS}, place)"""
+_READ = f"""
+SELECT asked.place, context.id
+FROM {_ASKED} JOIN metering_usagecontext AS context USING (tenant_id, customer_id, metric, source, product)
+WHERE context.subscription_id IS NOT DISTINCT FROM asked.subscription_id
+AND context.plan_version_id IS NOT DISTINCT FROM asked.plan_version_id
+"""
+_MAKE = f"""
+INSERT INTO metering_usagecontext ({_COLUMNS}) SELECT {_COLUMNS} FROM {_ASKED} ORDER BY place
+ON CONFLICT DO NOTHING
+"""
 
 
-def _row(key: ContextKey) -> ContextRow:
-    return ContextRow(
-        tenant_id=key.tenant_id,
-        customer_id=key.customer_id,
-        metric=key.metric,
-        source=key.source,
-        subscription_id=key.context.subscription_id,
-        plan_version_id=key.context.plan_version_id,
-        product=key.context.product,
-    )
+def _read(keys: Sequence[ContextKey]) -> dict[ContextKey, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, _columns(keys))
+        return {keys[place - 1]: context_id for place, context_id in cursor.fetchall()}
+
+
+def _make(keys: Sequence[ContextKey]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_MAKE, _columns(keys))
+
+
+def _columns(keys: Sequence[ContextKey]) -> list[list[object]]:
+    rows = [
+        (*key[:4], key.context.subscription_id, key.context.plan_version_id, key.context.product)
+        for key in keys
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _order(key: ContextKey) -> tuple[int, int, str, str, UUID, UUID, str]:
