@@ -44,8 +44,8 @@ class _TenantTable:
     listening: dict[str, frozenset[int]] = field(default_factory=dict)
     # By customer: latest start first.
     bought: dict[int, tuple[_Bought, ...]] = field(default_factory=dict)
-    # By customer: when each subscription was last touched, of those that were noticed lately.
-    noticed: dict[int, list[datetime]] = field(default_factory=dict)
+    # By customer: when each subscription was last touched, as text to compare, of those that were noticed lately.
+    noticed: dict[int, str] = field(default_factory=dict)
 
 
 class SubscriptionDirectory:
@@ -102,7 +102,7 @@ def _check(tenant_id: int, table: _TenantTable) -> None:
     table.listening = {metric: frozenset(meters) for metric, meters in listening.items()}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT customer_id, array_agg(touched_at ORDER BY id) FROM billing_subscription"
+            "SELECT customer_id, array_agg(touched_at ORDER BY id)::text FROM billing_subscription"
             " WHERE tenant_id = %s AND touched_at > clock_timestamp() - %s GROUP BY customer_id",
             [tenant_id, COMMITTED_WITHIN],
         )

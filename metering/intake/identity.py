@@ -55,6 +55,11 @@ def generated_key(intake_id: int) -> str:
     return f"gen_{intake_id:016x}"
 
 
+def is_generated(key: str, intake_id: int) -> bool:
+    """Whether the event of this intake id was given this key by us."""
+    return key.startswith("gen_") and key == generated_key(intake_id)
+
+
 def identity_of(key: str) -> bytes:
     """16 bytes of SHA-256: of 10^12 keys two share them with a chance of 10^-15."""
     return _sha256(key.encode()).digest()[:16]

@@ -27,7 +27,7 @@ from ..decoding import BODY_BYTES_MAX, decode
 from ..event import REFUSED_BODY_BYTES_MAX, Accepted, Door, Refused, RefusedBody, Submission
 from ..intake import accept_each
 from ..intake.draft import GATEWAY_SOURCES
-from ..intake.identity import Identity, conflict, generated_key, judge
+from ..intake.identity import Identity, conflict, is_generated, judge
 from ..log import Durability, append
 from ..selectors.directory import OUTAGE, directory_for
 from ..selectors.events import identities_for
@@ -55,8 +55,7 @@ class Envelope:
     mapping: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The answer to one event. is_told: in an answer that leaves out what is plainly accepted, this is not."""
 
     index: int
@@ -139,10 +138,10 @@ def _refused(received: Submission, body: Body, problem: Problem) -> Submission:
 
 
 def _verdicts(
-    submission: Submission, judged: Sequence[Accepted | Refused], known: dict[bytes, Identity]
+    submission: Submission, judged: Sequence[Accepted | Refused], known: Mapping[bytes, Identity]
 ) -> tuple[Verdict, ...]:
     """Each event's verdict, in order; what the store or the same request had before is a duplicate or a conflict."""
-    known = dict(known)
+    firsts: dict[bytes, int] = {}
     verdicts = []
     for index, one in enumerate(judged):
         if isinstance(one, Refused):
@@ -150,19 +149,25 @@ def _verdicts(
             continue
         event = one.event
         intake_id = submission.intake_id_of(index)
-        judgement = judge(known.get(event.identity), event, intake_id)
+        existing = known.get(event.identity)
+        first = firsts.setdefault(event.identity, index)
+        if existing is None and first != index:
+            existing = _identity_of(submission, judged, first)
+        judgement = "new" if existing is None else judge(existing, event, intake_id)
         # A copy is this very event: handed in before, or written by a writer that is quicker than the answer.
         if judgement in ("new", "copy"):
-            known[event.identity] = Identity(event.fingerprint, event.client_time, intake_id)
-            is_told = one.is_late or event.idempotency_key == generated_key(intake_id)
-            verdicts.append(
-                Verdict(index, event.idempotency_key, "accepted", is_late=one.is_late, is_told=is_told)
-            )
+            is_told = one.is_late or is_generated(event.idempotency_key, intake_id)
+            verdicts.append(Verdict(index, event.idempotency_key, "accepted", one.is_late, is_told))
         elif judgement == "conflict":
             verdicts.append(Verdict(index, event.idempotency_key, "rejected", refusal=conflict(event)))
         else:
             verdicts.append(Verdict(index, event.idempotency_key, "duplicate"))
     return tuple(verdicts)
+
+
+def _identity_of(submission: Submission, judged: Sequence[Accepted | Refused], index: int) -> Identity:
+    event = judged[index].event
+    return Identity(event.fingerprint, event.client_time, submission.intake_id_of(index))
 
 
 def _known(
@@ -173,7 +178,7 @@ def _known(
         one.event.identity
         for index, one in enumerate(judged)
         if isinstance(one, Accepted)
-        and one.event.idempotency_key != generated_key(submission.intake_id_of(index))
+        and not is_generated(one.event.idempotency_key, submission.intake_id_of(index))
     ]
     try:
         return identities_for(tenant, identities)
