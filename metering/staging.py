@@ -16,3 +16,11 @@ def copy_in(cursor: CursorWrapper, target: str, lines: Iterable[str]) -> None:
 def escaped(text: str) -> str:
     """A text without tabs and line ends as a cell: a\\b becomes a\\\\b."""
     return text.replace("\\", "\\\\") if "\\" in text else text
+
+
+def escaped_lines(text: str) -> str:
+    """Any text as a cell: its tabs and line ends become \\t, \\n and \\r."""
+    return escaped(text) if text.isprintable() else text.translate(_ESCAPES)
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})

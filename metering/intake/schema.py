@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from aforo.kernel.errors import Refusal
@@ -56,14 +57,12 @@ DEFAULTS: dict[str, str] = {
 SOURCE_DEFAULT = "rest"
 
 
+@cache
 def names_at(door: Door) -> dict[str, tuple[str, int]]:
     """Every name an event may use at this door: the field it means, and its rank among that field's names."""
     table = {name: (field, rank) for field, names in ALIASES.items() for rank, name in enumerate(names)}
     table["tenantId"] = (TENANT_ID_MEANS[door], len(ALIASES[TENANT_ID_MEANS[door]]))
     return table
-
-
-_NAMES: dict[Door, dict[str, tuple[str, int]]] = {door: names_at(door) for door in TENANT_ID_MEANS}
 
 
 def check(draft: Draft, receipt: Receipt) -> Refusal | None:
@@ -83,7 +82,7 @@ def check(draft: Draft, receipt: Receipt) -> Refusal | None:
     elif receipt.is_cloud_event or "specversion" in raw:
         raw = plain_event_of(raw, errors)
 
-    found, extra = _fields(raw, _NAMES[submission.door])
+    found, extra = _fields(raw, names_at(submission.door))
     draft.time = found.get("timestamp")
     # A key first of all: the refusal of anything else should name the event.
     draft.key = _key(found.get("idempotency_key"), draft.index, receipt, errors)
