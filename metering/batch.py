@@ -26,6 +26,7 @@ from .contexts import ContextKey, context_ids
 from .dead_letters import letter_of, letter_of_body, letters_file
 from .event import INTAKE_ID_MASK, Accepted, Refused, RefusedBody, Submission, UsageEvent
 from .intake.identity import Identity, conflict, identity_of, judge
+from .locks import new_events_locked
 from .models import DeadLetter
 from .partitions import months_ensure
 from .ports import CustomerDirectory, customer_directory
@@ -72,6 +73,7 @@ def store(submissions: Sequence[Submission], *, is_replay: bool = False) -> list
 def reads_store(reads: Sequence[Read], *, is_replay: bool = False) -> list[list[Outcome]]:
     """The same for submissions that were read and judged before."""
     with transaction.atomic(savepoint=False):
+        new_events_locked({read.submission.tenant_id for read in reads})
         for read in reads:
             if read.fault is not None:
                 read.set_aside(read.fault)
