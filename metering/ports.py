@@ -1,17 +1,20 @@
 """What metering asks of others: who the customers are, what listens to a metric, what a customer has bought.
 
-Tenancy and metering's own selectors fill `Directory`; billing fills `CustomerDirectory` in its `apps.py`.
+Tenancy and metering's own selectors fill `Directory`; billing fills `CustomerDirectory` and `InvoiceImpact` in its
+`apps.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
+
+from aforo.kernel.periods import Period
 
 from .meters import Meter
 
@@ -86,3 +89,56 @@ def customer_directory_fill(directory: CustomerDirectory) -> None:
     """Called once by the app that knows subscriptions, in its `apps.py`."""
     global _customer_directory
     _customer_directory = directory
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TouchedPeriod:
+    """A subscription's billing period that some usage belongs to.
+
+    customer_id: the customer's row. subscription: its code. invoice: the number of the period's invoice; None while
+    the period is open, which is until its invoice is issued.
+    """
+
+    customer_id: int
+    subscription: str
+    period: Period
+    invoice: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.invoice is None
+
+
+class InvoiceImpact(Protocol):
+    """Which bills change where usage changes; answered by billing."""
+
+    def periods_of(
+        self, *, tenant_id: int, metric: str, instants: Mapping[int, Collection[datetime]]
+    ) -> tuple[TouchedPeriod, ...]:
+        """The periods that usage of a metric belongs to, in order; none where nobody charges for it.
+
+        instants: by the customer's row. A level lasts, so that periods after the instant belong to it, too.
+        """
+
+
+class NothingBilled:
+    """The impact in an installation without billing."""
+
+    def periods_of(
+        self, *, tenant_id: int, metric: str, instants: Mapping[int, Collection[datetime]]
+    ) -> tuple[TouchedPeriod, ...]:
+        return ()
+
+
+_invoice_impact: InvoiceImpact = NothingBilled()
+
+
+def invoice_impact() -> InvoiceImpact:
+    """The impact that billing filled in, or one that knows no invoices."""
+    return _invoice_impact
+
+
+def invoice_impact_fill(impact: InvoiceImpact) -> None:
+    """Called once by the app that makes invoices, in its `apps.py`."""
+    global _invoice_impact
+    _invoice_impact = impact
