@@ -20,7 +20,7 @@ from .event import REFUSED_BODY_BYTES_MAX, Refused, RefusedBody, Submission
 from .intake.cloud_events import is_cloud_event, plain_event_of
 from .intake.schema import SOURCE_DEFAULT, TEXT_LENGTH_MAX, names_at
 from .mapping import mapped
-from .models import DeadLetter
+from .models import DeadLetter, DeadLetterStatus
 from .staging import copy_in, escaped_lines
 
 JSON = "application/json"
@@ -37,6 +37,7 @@ def letter_of(refused: Refused, submission: Submission) -> DeadLetter:
     return DeadLetter(
         **_shared(submission, refused.refusal),
         intake_id=submission.intake_id_of(refused.index),
+        status=DeadLetterStatus.HELD if refused.is_held else DeadLetterStatus.NEW,
         idempotency_key=refused.idempotency_key or "",
         customer=sent.get("customer_id", ""),
         metric=sent.get("metric", ""),

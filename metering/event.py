@@ -139,9 +139,13 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """An event that cannot be accepted: why, its key where it had one, the object as received, its place."""
+    """An event that cannot be accepted: why, its key where it had one, the object as received, its place.
+
+    is_held: its tenant wants it kept until what it names is known.
+    """
 
     refusal: Refusal
     idempotency_key: str | None
     payload: Any
     index: int
+    is_held: bool = False

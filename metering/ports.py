@@ -39,6 +39,9 @@ class Directory(Protocol):
     def customers_expect(self, external_ids: Iterable[str]) -> None:
         """These are about to be asked for: look up at once what memory does not know of them."""
 
+    def holds(self, code: str) -> bool:
+        """Whether the tenant keeps events refused with this code for later, rather than refusing them."""
+
 
 class UsageContext(msgspec.Struct, frozen=True, cache_hash=True):
     """What an event is enriched with: the subscription, plan version and product it counts for.

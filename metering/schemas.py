@@ -20,8 +20,8 @@ from .models import DeadLetterStatus, MeterRow, UploadStatus, WebhookScheme, Web
 from .selectors.events import StoredEvent
 from .strict_json import check_shape, read_json
 
-VERDICT_STATUSES = ("accepted", "duplicate", "rejected")
-EVENT_STATUSES = ("accepted", "stored", "refused")
+VERDICT_STATUSES = ("accepted", "duplicate", "rejected", "held")
+EVENT_STATUSES = ("accepted", "stored", "refused", "held")
 
 
 @extend_schema_field({"description": "Any JSON value."})
@@ -112,6 +112,7 @@ class UploadSerializer(serializers.Serializer):
     accepted = serializers.IntegerField()
     duplicates = serializers.IntegerField(help_text="Known already when they were read; counted once.")
     rejected = serializers.IntegerField(help_text="Kept as dead letters, with their lines.")
+    held = serializers.IntegerField(help_text="Kept until what they name is known.")
     error = serializers.CharField(help_text="Why reading ended early; the rest is one dead letter.")
     created_at = InstantField(help_text="The time of receipt of its events.")
     finished_at = InstantField(allow_null=True)
@@ -224,7 +225,7 @@ class VerdictSerializer(serializers.Serializer):
     status = serializers.ChoiceField(VERDICT_STATUSES)
     late = serializers.BooleanField(required=False, help_text="Older than 24 hours on receipt.")
     code = serializers.CharField(
-        required=False, help_text="Why it was rejected; docs/problems.md lists the codes."
+        required=False, help_text="Why it was rejected or held; docs/problems.md lists the codes."
     )
     detail = serializers.CharField(required=False)
     facts = serializers.DictField(required=False, help_text="The numbers and fields behind the detail.")
@@ -235,6 +236,10 @@ class IngestAnswerSerializer(serializers.Serializer):
     duplicates = serializers.IntegerField(help_text="Known already when the answer was given; counted once.")
     rejected = serializers.IntegerField(help_text="Kept as dead letters.")
     failed = serializers.IntegerField(help_text="The same as rejected.")
+    held = serializers.IntegerField(
+        required=False,
+        help_text="Kept as dead letters until what they name is known; left out where there are none.",
+    )
     events = VerdictSerializer(many=True, help_text="A single event, and whatever was not plainly accepted.")
 
 
@@ -448,6 +453,29 @@ class DeadLettersQuery(SpanQuery):
     code = serializers.CharField(required=False)
     customer_id = serializers.CharField(required=False)
     metric = serializers.CharField(required=False)
+
+
+class MeteringProfileSerializer(StrictSerializer):
+    holds_unknown_metrics = serializers.BooleanField(
+        required=False, help_text="Events of a metric no meter listens to are answered 202 and held."
+    )
+    holds_unknown_customers = serializers.BooleanField(
+        required=False, help_text="Events of a customer you have not made are answered 202 and held."
+    )
+    alert_letters_min = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="Fewer new dead letters an hour are no alarm.",
+    )
+    alert_share_percent = serializers.DecimalField(
+        required=False,
+        max_digits=5,
+        decimal_places=2,
+        min_value=0,
+        max_value=100,
+        help_text="A smaller share of the hour's events is no alarm.",
+    )
 
 
 class ReplaySerializer(StrictSerializer):

@@ -6,6 +6,7 @@ from .api.collectors import FirehoseView, PubSubView
 from .api.dead_letters import DeadLetterDiscardView, DeadLetterReplayView, DeadLettersView, DeadLetterView
 from .api.events import AliasView, CompoundView, EventsBatchView, EventsView, EventView, MeterCallView
 from .api.meters import MetersView, MeterView
+from .api.profiles import MeteringProfileView
 from .api.uploads import UploadProgressView, UploadsView, UploadView
 from .api.usage import ConservationView, UsageView
 from .api.webhooks import (
@@ -48,6 +49,7 @@ urlpatterns = [
     path("meters/<path:key>", MeterView.as_view(), name="meter"),
     path("usage", UsageView.as_view(), name="usage"),
     path("usage/conservation", ConservationView.as_view(), name="conservation"),
+    path("metering-profile", MeteringProfileView.as_view(), name="metering-profile"),
     path("dead-letters", DeadLettersView.as_view(), name="dead-letters"),
     path("dead-letters/<uuid:letter_id>", DeadLetterView.as_view(), name="dead-letter"),
     path("dead-letters/<uuid:letter_id>/replay", DeadLetterReplayView.as_view(), name="dead-letter-replay"),

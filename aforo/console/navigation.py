@@ -42,6 +42,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Settings": (
         ("API keys", "key", "tenancy.apikey"),
         ("Tax rates", "percent", "billing.taxrate"),
+        ("Metering profile", "tune", "metering.meteringprofile"),
         ("Billing profile", "tune", "billing.billingprofile"),
         ("Tenants", "domain", "tenancy.tenant"),
         ("Users", "person", "auth.user"),

@@ -22,7 +22,7 @@ from aforo.tenancy.admin.columns import COLOURS, ago
 from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 
-from ..models import DeadLetter, DeadLetterStatus
+from ..models import OPEN, DeadLetter
 from ..services.dead_letters import dead_letter_discard, dead_letter_replay, dead_letters_replay
 
 
@@ -59,7 +59,7 @@ class Discard(Ask):
 
 
 def is_open(letter: DeadLetter) -> bool:
-    return letter.status == DeadLetterStatus.NEW
+    return letter.status in OPEN
 
 
 def payload_text(letter: DeadLetter) -> str:
@@ -125,7 +125,7 @@ class DeadLetterAdmin(TenantAdmin):
     @admin.action(description="Replay those that are new", permissions=["operate"])
     def replay_selected(self, request: HttpRequest, letters: QuerySet) -> None:
         """Oldest first, so that events are stored in the order they came."""
-        ids = list(letters.filter(status=DeadLetterStatus.NEW).order_by("pk").values_list("pk", flat=True))
+        ids = list(letters.filter(status__in=OPEN).order_by("pk").values_list("pk", flat=True))
         done = dead_letters_replay(
             tenant=tenant_of_request(request), letter_ids=ids, actor=request.user.get_username()
         )

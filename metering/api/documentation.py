@@ -116,7 +116,9 @@ INGEST_SCHEMA = extend_schema(
     description=(
         'One event, a list of up to 10,000, `{"events": […]}`, NDJSON or CloudEvents 1.0; up to 10 MiB decompressed. '
         "202 means that they are on disk. A batch is answered 202 with a verdict on each event that was not plainly "
-        "accepted; a single event that is refused is answered with its problem. Refused events are kept as dead letters."
+        "accepted; a single event that is refused is answered with its problem. Refused events are kept as dead letters. "
+        "What names an unknown metric or customer is `held` where the tenant wants it (metering profile), single events, "
+        "too."
     ),
     parameters=INGEST_PARAMETERS,
     request={

@@ -21,6 +21,7 @@ from aforo.tenancy.models import Tenant
 
 from ..event import Door
 from ..intake.timestamp import instant_of
+from ..models import DeadLetter, DeadLetterStatus
 from ..schemas import (
     CompoundSerializer,
     EventsPageSerializer,
@@ -173,7 +174,7 @@ class EventView(APIView):
         tags=["events"],
         summary="What became of an event",
         description=(
-            "The stored event with its metering steps, or why it was refused. Until the writer has read it from the "
+            "The stored event with its metering steps, or why it was refused or is held. Until the writer has read it from the "
             "log, which takes a moment, it is `accepted`."
         ),
         responses={200: EventStateSerializer, **problems("not_found")},
@@ -201,11 +202,15 @@ def _stored_or_refused(tenant: Tenant, key: str) -> dict[str, Any] | None:
         return None
     steps = steps_of(tenant, event) if event else steps_of_refusal(refusals[0])
     return {
-        "status": "stored" if event else "refused",
+        "status": "stored" if event else _status_of_refusal(refusals[0]),
         "event": event,
         "steps": [step._asdict() for step in steps],
         "refusals": refusals,
     }
+
+
+def _status_of_refusal(letter: DeadLetter) -> str:
+    return "held" if letter.status == DeadLetterStatus.HELD else "refused"
 
 
 def _is_waiting(tenant: Tenant, key: str) -> bool:

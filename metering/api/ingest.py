@@ -85,17 +85,22 @@ def _utf8(header: str | None) -> str | None:
 
 
 def _document(answer: IngestAnswer, *, is_single: bool, is_verbose: bool) -> dict[str, Any]:
-    if is_single and (refusal := answer.verdicts[0].refusal) is not None:
-        key = answer.verdicts[0].idempotency_key
-        raise Problem(refusal.code, refusal.detail, **{**refusal.facts, "idempotency_key": key})
+    first = answer.verdicts[0]
+    if is_single and first.status == "rejected":
+        refusal = first.refusal
+        raise Problem(
+            refusal.code, refusal.detail, **{**refusal.facts, "idempotency_key": first.idempotency_key}
+        )
     counts = answer.counts()
     # A single event's row says its key, which may have been generated.
     told = [one for one in answer.verdicts if one.is_told or is_verbose or answer.is_single]
+    held = {"held": counts["held"]} if counts["held"] else {}
     return {
         "accepted": counts["accepted"],
         "duplicates": counts["duplicate"],
         "rejected": counts["rejected"],
         "failed": counts["rejected"],
+        **held,
         "events": [_row(one) for one in told],
     }
 

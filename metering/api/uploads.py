@@ -55,6 +55,7 @@ _UPLOAD = {
     "accepted": 90990,
     "duplicates": 8,
     "rejected": 2,
+    "held": 0,
     "error": "",
     "created_at": "2026-03-15T12:00:00Z",
     "finished_at": None,

@@ -83,7 +83,13 @@ def _verdict(draft: Draft, receipt: Receipt, refusal: Refusal | None) -> Accepte
         payload = raw.text if type(raw) is Unreadable else raw
         if receipt.has_escapes:
             payload = storable(payload)
-        return Refused(located(refusal, receipt.lines, draft.index), draft.key or None, payload, draft.index)
+        return Refused(
+            located(refusal, receipt.lines, draft.index),
+            draft.key or None,
+            payload,
+            draft.index,
+            is_held=refusal.code in enrichment.UNKNOWN and receipt.directory.holds(refusal.code),
+        )
     return Accepted(
         UsageEvent(
             idempotency_key=draft.key,

@@ -7,6 +7,9 @@ from aforo.kernel.errors import Refusal
 
 from .draft import Draft, Receipt
 
+# Of what nobody has heard of yet: an event that is right by itself, and may be held until somebody has.
+UNKNOWN = frozenset({"metric_unknown", "customer_unknown"})
+
 
 def check(draft: Draft, receipt: Receipt) -> Refusal | None:
     """Refuse what nothing could be counted for; a negative quantity unless every meter allows it."""

@@ -1,15 +1,17 @@
 """Meters, and the rows that the writer makes of events."""
 
 from .bucket import Bucket
-from .dead_letter import DeadLetter, DeadLetterStatus
+from .dead_letter import OPEN, DeadLetter, DeadLetterStatus
 from .event import DUPLICATES_KEPT, Duplicate, Event, Identity, UsageContext
 from .log import LogEntry, LogPosition, Tally
 from .meter import MeterRow
+from .profile import MeteringProfile
 from .upload import Upload, UploadStatus
 from .webhook_source import WebhookScheme, WebhookSource
 
 __all__ = [
     "DUPLICATES_KEPT",
+    "OPEN",
     "Bucket",
     "DeadLetter",
     "DeadLetterStatus",
@@ -19,6 +21,7 @@ __all__ = [
     "LogEntry",
     "LogPosition",
     "MeterRow",
+    "MeteringProfile",
     "Tally",
     "Upload",
     "UploadStatus",

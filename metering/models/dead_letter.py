@@ -11,14 +11,20 @@ from aforo.tenancy.models import TenantRow
 
 class DeadLetterStatus(models.TextChoices):
     NEW = "NEW", "New"
+    HELD = "HELD", "Held"
     REPLAYED = "REPLAYED", "Replayed"
     RESOLVED = "RESOLVED", "Resolved"
     DISCARDED = "DISCARDED", "Discarded"
 
 
+# Of those that wait for somebody.
+OPEN = (DeadLetterStatus.NEW, DeadLetterStatus.HELD)
+
+
 class DeadLetter(TenantRow):
     """Kept until somebody replays or discards it; a replay goes through the same validator.
 
+    NEW waits for a person, HELD for what it names to be known (MeteringProfile).
     intake_id: the refused event's own; unique, so that a repeated drain files it once.
     payload: the event as received (JSON text), or the first 64 KiB of an unreadable body.
     """
@@ -49,7 +55,14 @@ class DeadLetter(TenantRow):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "intake_id"], name="dead_letter_intake")]
-        indexes = [models.Index(fields=["tenant", "status", "received_at"], name="dead_letter_open")]
+        indexes = [
+            models.Index(fields=["tenant", "status", "received_at"], name="dead_letter_open"),
+            models.Index(
+                fields=["tenant", "code", "metric", "customer"],
+                condition=models.Q(status=DeadLetterStatus.HELD),
+                name="dead_letter_held",
+            ),
+        ]
         ordering = ["-received_at"]
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ class Upload(TenantRow):
     """Kept as a file until it is read to its end; sent into the log in chunks of which each is counted once.
 
     offset, line: where the next chunk begins (file_reading.Mark); moved once the chunk before is in the log.
-    accepted, duplicates, rejected: as their sender would have been answered; the tally counts what became of them.
+    accepted, duplicates, rejected, held: as their sender would have been answered; the tally counts what became of them.
     error: why reading ended early, in a sentence; the rest of the file is then one dead letter.
     created_at: the time of receipt of every event in it.
     """
@@ -40,6 +40,7 @@ class Upload(TenantRow):
     accepted = models.BigIntegerField(default=0)
     duplicates = models.BigIntegerField(default=0)
     rejected = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(default=0)
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
     moved_at = models.DateTimeField(default=now, editable=False)

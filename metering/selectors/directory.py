@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError
 from aforo.tenancy.models import Customer
 
 from ..meters import Meter
-from ..models import MeterRow
+from ..models import MeteringProfile, MeterRow
 from ..ports import CustomerRef, Directory
 
 METERS_TRUSTED_S = 0.8
@@ -54,6 +54,7 @@ class _TenantDirectory:
         self._listening: dict[str, tuple[Meter, ...]] = {}
         self._known: dict[str, CustomerRef] = {}
         self._unknown: set[str] = set()
+        self._held: frozenset[str] | None = None
 
     def meters_for(self, metric: str) -> tuple[Meter, ...]:
         found = self._listening.get(metric)
@@ -104,6 +105,12 @@ class _TenantDirectory:
         except OUTAGE:
             # Whether a name is known from before is decided for each, when it is asked for.
             return
+
+    def holds(self, code: str) -> bool:
+        if self._held is None:
+            profile = MeteringProfile.objects.filter(tenant_id=self._tenant_id).first()
+            self._held = frozenset() if profile is None else profile.held_codes
+        return code in self._held
 
     def _is_fresh(self, kept: tuple[CustomerRef, float]) -> bool:
         return self._made_at_s - kept[1] < CUSTOMERS_TRUSTED_S

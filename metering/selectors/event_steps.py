@@ -11,7 +11,7 @@ from aforo.tenancy.models import Tenant
 from ..aggregation import IS_BUCKETABLE
 from ..event import UsageEvent
 from ..meters import dimensions_of, feeds
-from ..models import DeadLetter
+from ..models import DeadLetter, DeadLetterStatus
 from ..strict_json import read_json
 from .directory import directory_for
 from .events import StoredEvent
@@ -41,11 +41,12 @@ def refusals_for(tenant: Tenant, key: str) -> Sequence[DeadLetter]:
 
 
 def steps_of_refusal(letter: DeadLetter) -> list[Step]:
-    """The steps a refused event took, the last of which refused it."""
+    """The steps a refused or held event took, the last of which refused it."""
     names = ("validate", "deduplicate", "enrich", "route", "aggregate")
     last = names.index(_REFUSED_AT.get(letter.code, "validate"))
     passed = [Step(name, "passed", "") for name in names[:last]]
-    return [*passed, Step(names[last], "refused", f"{letter.code}: {letter.detail}")]
+    outcome = "held" if letter.status == DeadLetterStatus.HELD else "refused"
+    return [*passed, Step(names[last], outcome, f"{letter.code}: {letter.detail}")]
 
 
 def steps_of(tenant: Tenant, stored: StoredEvent) -> list[Step]:

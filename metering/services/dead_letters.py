@@ -17,7 +17,8 @@ from ..batch import Outcome, store
 from ..dead_letters import CLOUD_EVENT, JSON, replay_of
 from ..event import Accepted, Submission
 from ..intake import accept_all
-from ..models import DeadLetter, DeadLetterStatus
+from ..intake.enrichment import UNKNOWN
+from ..models import OPEN, DeadLetter, DeadLetterStatus
 from ..selectors.dead_letters import dead_letter_for
 from ..selectors.directory import directory_for
 
@@ -39,7 +40,7 @@ def dead_letter_replay(
     letter = _locked(tenant, [letter_id])[0]
     if letter.status == DeadLetterStatus.DISCARDED:
         raise Problem("state_conflict", "The dead letter was discarded.")
-    if letter.status == DeadLetterStatus.NEW:
+    if letter.status in OPEN:
         _replay([_Replay.of(letter, payload)], actor)
     return letter
 
@@ -49,7 +50,7 @@ def dead_letters_replay(
 ) -> Iterator[list[DeadLetter]]:
     """Send many again, 200 in a transaction; yields the letters of each as they are done. See dead_letter_replay.
 
-    Letters that are no longer NEW, or no single whole event, are left as they are.
+    Letters that are replayed or discarded already, or no single whole event, are left as they are.
     """
     for start in range(0, len(letter_ids), REPLAYED_AT_ONCE):
         with transaction.atomic():
@@ -57,7 +58,7 @@ def dead_letters_replay(
             ready = []
             for letter in letters:
                 try:
-                    if letter.status == DeadLetterStatus.NEW:
+                    if letter.status in OPEN:
                         ready.append(_Replay.of(letter))
                 except Problem:
                     continue
@@ -73,7 +74,7 @@ def dead_letter_discard(*, tenant: Tenant, letter_id: UUID, reason: str, actor: 
     """
     dead_letter_for(tenant, letter_id)
     letter = _locked(tenant, [letter_id])[0]
-    if letter.status == DeadLetterStatus.NEW:
+    if letter.status in OPEN:
         letter.status, letter.reason, letter.actor = DeadLetterStatus.DISCARDED, reason, actor
         letter.changed_at = now()
         letter.save(update_fields=["status", "reason", "actor", "changed_at"])
@@ -135,6 +136,9 @@ def _replay(replays: Sequence[_Replay], actor: str) -> None:
         letter = replay.letter
         if outcome.refusal is None:
             letter.status = DeadLetterStatus.REPLAYED
+        elif outcome.refusal.code not in UNKNOWN:
+            # What it waited for is there now, and no help.
+            letter.status = DeadLetterStatus.NEW
         letter.attempts += 1
         letter.result = _result(replay, outcome)
         letter.actor, letter.changed_at = actor, now()

@@ -34,7 +34,7 @@ from ..selectors.events import identities_for
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["accepted", "duplicate", "rejected"]
+Status = Literal["accepted", "duplicate", "rejected", "held"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,9 @@ class Envelope:
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """The answer to one event. is_told: in an answer that leaves out what is plainly accepted, this is not."""
+    """The answer to one event.
+
+    refusal: why it was rejected, or what it is held for. is_told: in an answer that leaves out what is plainly accepted, this is not."""
 
     index: int
     idempotency_key: str | None
@@ -145,7 +147,8 @@ def _verdicts(
     verdicts = []
     for index, one in enumerate(judged):
         if isinstance(one, Refused):
-            verdicts.append(Verdict(index, one.idempotency_key, "rejected", refusal=one.refusal))
+            status: Status = "held" if one.is_held else "rejected"
+            verdicts.append(Verdict(index, one.idempotency_key, status, refusal=one.refusal))
             continue
         event = one.event
         intake_id = submission.intake_id_of(index)

@@ -214,6 +214,7 @@ def _count(upload: Upload, tenant: Tenant, submission: Submission, rows: int) ->
     upload.accepted += counts["accepted"]
     upload.duplicates += counts["duplicate"]
     upload.rejected += counts["rejected"]
+    upload.held += counts["held"]
 
 
 def _refuse_rest(file: BinaryIO, upload: Upload, problem: Problem) -> None:

@@ -21,6 +21,7 @@ from aforo.kernel.clock import clock_at, now
 from aforo.tenancy.services.api_keys import api_key_create, api_key_revoke
 from metering.api.events import IngestView
 from metering.models import DeadLetter, Event
+from metering.services.profiles import metering_profile_set
 from metering.writer import Writer
 from tests.metering.rows import call, tally
 from tests.workspaces import workspace
@@ -195,6 +196,24 @@ def test_both_know_what_is_stored(both):
         assert comparable(path) == comparable(views)
         assert path[0] == status
     assert path[2]["duplicates"] == path[2]["rejected"] == 1
+
+
+def test_both_hold_what_their_tenant_holds(both):
+    for each in both.tenants:
+        metering_profile_set(tenant=each.tenant, holds_unknown_metrics=True, holds_unknown_customers=True)
+
+    events = [call("k1", metric="none"), call("k2", customer_id="nobody"), call("k3", -1), call("k4")]
+    for content in (events[0], events[1], events):
+        views, path = both(body(content))
+        assert comparable(path) == comparable(views)
+        assert path[0] == 202
+    assert path[2]["held"] == 2
+    Writer(0).drain()
+
+    one, two = both.tenants
+    assert tally(two) == tally(one)
+    # -1 is wrong by itself; of the four held, two came twice.
+    assert DeadLetter.objects.filter(tenant=two.tenant, status="HELD").count() == 4
 
 
 def test_both_count_a_keys_rate(both):

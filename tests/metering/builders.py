@@ -48,6 +48,9 @@ class FixedDirectory:
     def customers_expect(self, external_ids: Iterable[str]) -> None:
         pass
 
+    def holds(self, code: str) -> bool:
+        return False
+
 
 def submission(body: Any, **changes: Any) -> Submission:
     """A submission received at 2026-03-15T12:00Z; a body that is not bytes is written as JSON."""

@@ -11,8 +11,8 @@ COLOURS = {
     **dict.fromkeys(
         ("ACTIVE", "PUBLISHED", "PAID", "COMPLETED", "ISSUED", "REPLAYED", "RESOLVED"), "success"
     ),
-    **dict.fromkeys(("TRIALING", "OPEN", "RUNNING", "TEST", "DRAFTED"), "info"),
-    **dict.fromkeys(("DRAFT", "CREATED", "PENDING", "PAUSED", "EXPIRING_SOON", "NEW"), "warning"),
+    **dict.fromkeys(("TRIALING", "OPEN", "RUNNING", "TEST", "DRAFTED", "HELD", "READING"), "info"),
+    **dict.fromkeys(("DRAFT", "CREATED", "PENDING", "PAUSED", "EXPIRING_SOON", "NEW", "WAITING"), "warning"),
     **dict.fromkeys(
         ("REVOKED", "FAILED", "OVERDUE", "UNCOLLECTIBLE", "PAST_DUE", "SUSPENDED", "EXPIRED"), "danger"
     ),
