@@ -1,4 +1,4 @@
-"""Celery: billing's tasks and the static schedule of beat."""
+"""Celery: metering's and billing's tasks and the static schedule of beat."""
 
 import os
 
@@ -13,6 +13,8 @@ app.autodiscover_tasks()
 # Named, so that no app is imported here; seconds.
 app.conf.beat_schedule = {
     "bill-runs-resume": {"task": "billing.bill_runs_resume", "schedule": 30.0},
+    "dead-letter-runs-resume": {"task": "metering.dead_letter_runs_resume", "schedule": 30.0},
+    "held-letters-replay": {"task": "metering.held_letters_replay", "schedule": 60.0},
     "uploads-resume": {"task": "metering.uploads_resume", "schedule": 30.0},
     "subscriptions-advance": {"task": "billing.subscriptions_advance", "schedule": 60.0},
 }

@@ -186,6 +186,8 @@ SPECTACULAR_SETTINGS = {
         "SubscriptionState": "billing.models.subscription.SubscriptionState.choices",
         "ApiKeyScope": "aforo.http.schemas.KEY_SCOPES",
         "ApiKeyState": "aforo.http.schemas.KEY_STATES",
+        "DeadLetterRunStatus": "metering.models.DeadLetterRunStatus.choices",
+        "OpenDeadLetterStatus": "metering.schemas.OPEN_STATUSES",
         "DeadLetterStatus": "metering.models.DeadLetterStatus.choices",
         "EventStatus": "metering.schemas.EVENT_STATUSES",
         "VerdictStatus": "metering.schemas.VERDICT_STATUSES",

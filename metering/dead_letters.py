@@ -6,7 +6,7 @@ same intake under the same terms: the same time of receipt, strictness, headers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -14,17 +14,18 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from aforo.kernel.errors import Refusal
+from aforo.kernel.errors import Problem, Refusal
 
+from .decoding import CLOUD_EVENT, decode
 from .event import REFUSED_BODY_BYTES_MAX, Refused, RefusedBody, Submission
+from .intake.cloud_events import FIELDS as CLOUD_EVENT_FIELDS
 from .intake.cloud_events import is_cloud_event, plain_event_of
 from .intake.schema import SOURCE_DEFAULT, TEXT_LENGTH_MAX, names_at
-from .mapping import mapped
+from .mapping import TEXT, mapped
 from .models import DeadLetter, DeadLetterStatus
 from .staging import copy_in, escaped_lines
 
 JSON = "application/json"
-CLOUD_EVENT = "application/cloudevents+json"
 
 # Numbers stay numbers, exactly as sent: a replay must come to the same fingerprint.
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -106,6 +107,28 @@ def replay_of(letter: DeadLetter, payload: bytes | None = None) -> Submission:
     )
 
 
+def renamed(submission: Submission, names: Mapping[str, str]) -> Submission:
+    """The submission of a letter's event with other names in it, such as {"metric": "api.call"}.
+
+    What is no readable event stays as it is.
+    """
+    if not names:
+        return submission
+    if submission.mapping is not None:
+        texts = {field: f"{TEXT}{name}" for field, name in names.items()}
+        return msgspec.structs.replace(submission, mapping={**submission.mapping, **texts})
+    try:
+        raws = decode(submission)
+    except Problem:
+        return submission
+    if len(raws) != 1 or not isinstance(raws[0], dict):
+        return submission
+    raw = dict(raws[0])
+    for field, name in names.items():
+        raw[_name_of(field, raw, submission)] = name
+    return msgspec.structs.replace(submission, body=_json.encode(raw))
+
+
 def letters_file(letters: Sequence[DeadLetter]) -> None:
     """Insert letters, inside the caller's transaction; one whose intake id is filed already changes nothing.
 
@@ -119,6 +142,32 @@ def letters_file(letters: Sequence[DeadLetter]) -> None:
         cursor.execute(_FILE)
 
 
+def letters_change(letters: Sequence[DeadLetter]) -> None:
+    """Write what a replay changes of letters, in one statement: a fifth of the time that bulk_update takes."""
+    columns = [
+        [letter.pk for letter in letters],
+        [letter.status for letter in letters],
+        [letter.code for letter in letters],
+        [letter.detail for letter in letters],
+        [_json.encode(letter.facts).decode() for letter in letters],
+        [letter.attempts for letter in letters],
+        [_json.encode(letter.result).decode() for letter in letters],
+        [letter.actor for letter in letters],
+        [letter.changed_at for letter in letters],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_CHANGE, columns)
+
+
+_CHANGE = """
+UPDATE metering_deadletter AS letter SET
+    status = changed.status, code = changed.code, detail = changed.detail, facts = changed.facts::jsonb,
+    attempts = changed.attempts, result = changed.result::jsonb, actor = changed.actor, changed_at = changed.changed_at
+FROM unnest(
+    %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::timestamptz[]
+) AS changed (id, status, code, detail, facts, attempts, result, actor, changed_at)
+WHERE letter.id = changed.id
+"""
 _FIELDS = DeadLetter._meta.concrete_fields
 _COLUMNS = ", ".join(field.column for field in _FIELDS)
 _STAGE = """
@@ -159,6 +208,15 @@ def _shared(submission: Submission, refusal: Refusal) -> dict[str, Any]:
         "api_key_id": UUID(submission.api_key_id) if submission.api_key_id else None,
         "received_at": submission.received_at,
     }
+
+
+def _name_of(field: str, raw: Mapping[str, Any], submission: Submission) -> str:
+    """The name under which a raw event says a field; of several, the one that counts."""
+    if is_cloud_event(raw, submission.content_type):
+        return next(name for name, its_field in CLOUD_EVENT_FIELDS.items() if its_field == field)
+    names = names_at(submission.door)
+    said = [name for name in raw if raw[name] is not None and names.get(name, ("",))[0] == field]
+    return min(said, key=lambda name: names[name][1], default=field)
 
 
 def _as_sent(raw: Any, submission: Submission) -> dict[str, str]:

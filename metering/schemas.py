@@ -16,11 +16,21 @@ from aforo.kernel.errors import Problem
 from .calculator import SIZES
 from .file_reading import FORMS
 from .meters import Operator
-from .models import DeadLetterStatus, MeterRow, UploadStatus, WebhookScheme, WebhookSource
+from .models import (
+    OPEN,
+    DeadLetterRunAction,
+    DeadLetterRunStatus,
+    DeadLetterStatus,
+    MeterRow,
+    UploadStatus,
+    WebhookScheme,
+    WebhookSource,
+)
 from .selectors.events import StoredEvent
 from .strict_json import check_shape, read_json
 
 VERDICT_STATUSES = ("accepted", "duplicate", "rejected", "held")
+OPEN_STATUSES = tuple(one.value for one in OPEN)
 EVENT_STATUSES = ("accepted", "stored", "refused", "held")
 
 
@@ -453,6 +463,82 @@ class DeadLettersQuery(SpanQuery):
     code = serializers.CharField(required=False)
     customer_id = serializers.CharField(required=False)
     metric = serializers.CharField(required=False)
+    source = serializers.CharField(required=False)
+
+
+class NewDeadLetterRunSerializer(StrictSerializer, SpanQuery):
+    """Which letters, and what to do with them."""
+
+    action = serializers.ChoiceField(DeadLetterRunAction.choices)
+    ids = serializers.ListField(
+        child=serializers.UUIDField(), required=False, allow_empty=False, max_length=10_000
+    )
+    code = serializers.CharField(required=False, max_length=64)
+    status = serializers.ChoiceField(OPEN_STATUSES, required=False)
+    customer_id = serializers.CharField(required=False, max_length=255, help_text="As sent.")
+    metric = serializers.CharField(required=False, max_length=255, help_text="As sent.")
+    source = serializers.CharField(required=False, max_length=255)
+    all = serializers.BooleanField(required=False, help_text="Every one that waits.")
+    metric_to = serializers.CharField(
+        required=False, max_length=255, help_text="The metric that their events get in place of their own."
+    )
+    customer_to = serializers.CharField(
+        required=False, max_length=255, help_text="The customer that their events get in place of their own."
+    )
+    reason = serializers.CharField(required=False, max_length=1000, help_text="Of a discard.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        is_all = attrs.pop("all", False)
+        if not is_all and attrs.keys() <= {"action", "metric_to", "customer_to", "reason"}:
+            raise serializers.ValidationError({"all": ["Give ids or a filter, or all: true."]})
+        if attrs["action"] == DeadLetterRunAction.DISCARD and not attrs.get("reason"):
+            raise serializers.ValidationError({"reason": ["Say why they are discarded."]})
+        return attrs
+
+
+class DeadLetterRunSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    action = serializers.ChoiceField(DeadLetterRunAction.choices)
+    status = serializers.ChoiceField(DeadLetterRunStatus.choices)
+    filters = serializers.DictField()
+    metric_to = serializers.CharField()
+    customer_to = serializers.CharField()
+    reason = serializers.CharField()
+    actor = serializers.CharField()
+    total = serializers.IntegerField(help_text="Letters that fitted when it was made.")
+    done = serializers.IntegerField()
+    outcomes = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="accepted, duplicate, copy, conflict, refused, discarded; left: no single whole events.",
+    )
+    created_at = InstantField()
+    finished_at = InstantField(allow_null=True)
+
+
+class DeadLetterRunsQuery(PageQuery):
+    status = serializers.ChoiceField(DeadLetterRunStatus.choices, required=False)
+
+
+class TouchedInvoiceSerializer(serializers.Serializer):
+    customer_id = serializers.CharField()
+    subscription = serializers.CharField()
+    start = InstantField(source="period.start")
+    end = InstantField(source="period.end")
+    invoice = serializers.CharField(allow_null=True, help_text="Its number; null while the period is open.")
+    events = serializers.IntegerField(help_text="That would count in it.")
+
+
+class DeadLetterPreviewSerializer(serializers.Serializer):
+    count = serializers.IntegerField(help_text="Letters that fit.")
+    looked_at = serializers.IntegerField(help_text="The oldest of them, which the rest is about.")
+    accepted = serializers.IntegerField()
+    duplicates = serializers.IntegerField()
+    refused = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Would be refused again, by reason."
+    )
+    left = serializers.IntegerField(help_text="No single whole events; they stay as they are.")
+    touched = TouchedInvoiceSerializer(many=True)
 
 
 class MeteringProfileSerializer(StrictSerializer):

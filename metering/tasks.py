@@ -10,7 +10,8 @@ from celery import shared_task
 from aforo.kernel.errors import Problem
 from aforo.tenancy.selectors.tenants import tenant_of
 
-from .services import uploads
+from .selectors.dead_letters import tenants_holding
+from .services import dead_letter_runs, uploads
 
 _logger = logging.getLogger(__name__)
 
@@ -32,3 +33,22 @@ def upload_read(tenant_id: int, upload_id: str) -> None:
 @shared_task(name="metering.uploads_resume")
 def uploads_resume() -> None:
     uploads.uploads_resume()
+
+
+@shared_task(name="metering.dead_letter_run")
+def dead_letter_run(tenant_id: int, run_id: str) -> None:
+    """Some steps; the rest is another task, so that none of them takes long."""
+    tenant = tenant_of(tenant_id)
+    if not dead_letter_runs.dead_letter_run_work(tenant=tenant, run_id=UUID(run_id)):
+        dead_letter_runs.dead_letter_run_queue(tenant=tenant, run_id=UUID(run_id))
+
+
+@shared_task(name="metering.dead_letter_runs_resume")
+def dead_letter_runs_resume() -> None:
+    dead_letter_runs.dead_letter_runs_resume()
+
+
+@shared_task(name="metering.held_letters_replay")
+def held_letters_replay() -> None:
+    for tenant in tenants_holding():
+        dead_letter_runs.held_letters_replay(tenant=tenant)

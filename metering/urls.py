@@ -3,6 +3,12 @@
 from django.urls import path
 
 from .api.collectors import FirehoseView, PubSubView
+from .api.dead_letter_runs import (
+    DeadLetterRunCancelView,
+    DeadLetterRunPreviewView,
+    DeadLetterRunsView,
+    DeadLetterRunView,
+)
 from .api.dead_letters import DeadLetterDiscardView, DeadLetterReplayView, DeadLettersView, DeadLetterView
 from .api.events import AliasView, CompoundView, EventsBatchView, EventsView, EventView, MeterCallView
 from .api.meters import MetersView, MeterView
@@ -55,5 +61,13 @@ urlpatterns = [
     path("dead-letters/<uuid:letter_id>/replay", DeadLetterReplayView.as_view(), name="dead-letter-replay"),
     path(
         "dead-letters/<uuid:letter_id>/discard", DeadLetterDiscardView.as_view(), name="dead-letter-discard"
+    ),
+    path("dead-letter-runs", DeadLetterRunsView.as_view(), name="dead-letter-runs"),
+    path("dead-letter-runs/preview", DeadLetterRunPreviewView.as_view(), name="dead-letter-run-preview"),
+    path("dead-letter-runs/<uuid:run_id>", DeadLetterRunView.as_view(), name="dead-letter-run"),
+    path(
+        "dead-letter-runs/<uuid:run_id>/cancel",
+        DeadLetterRunCancelView.as_view(),
+        name="dead-letter-run-cancel",
     ),
 ]

@@ -20,6 +20,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Meters", "speed", "metering.meterrow"),
         ("Events", "bolt", "console-events"),
         ("Dead letters", "mark_email_unread", "metering.deadletter"),
+        ("Dead letter runs", "playlist_play", "metering.deadletterrun"),
     ),
     "Catalog": (
         ("Products", "inventory_2", "billing.product"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, TextFilter
 from unfold.decorators import display
@@ -17,13 +17,17 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from aforo.kernel.errors import PROBLEMS
 from aforo.kernel.texts import storable
-from aforo.tenancy.admin.buttons import Ask, button
+from aforo.tenancy.admin.buttons import Ask, button, page_of
 from aforo.tenancy.admin.columns import COLOURS, ago
 from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 
-from ..models import OPEN, DeadLetter
-from ..services.dead_letters import dead_letter_discard, dead_letter_replay, dead_letters_replay
+from ..models import OPEN, DeadLetter, DeadLetterRunAction
+from ..services.dead_letter_runs import dead_letter_run_plan
+from ..services.dead_letters import dead_letter_discard, dead_letter_replay
+
+# Their ids are kept on the run: 4 MB.
+SELECTED_MAX = 100_000
 
 
 class ReasonFilter(TextFilter):
@@ -67,6 +71,25 @@ def payload_text(letter: DeadLetter) -> str:
     return storable(bytes(letter.payload).decode(errors="replace"))
 
 
+def _planned(request: HttpRequest, letters: QuerySet, action: DeadLetterRunAction) -> HttpResponse | None:
+    """The page of a run over what was selected, which shows what would come of it before it is started."""
+    ids = list(
+        letters.filter(status__in=OPEN).order_by("pk").values_list("pk", flat=True)[: SELECTED_MAX + 1]
+    )
+    if not ids:
+        messages.warning(request, "None of those selected waits for anything.")
+        return None
+    if len(ids) > SELECTED_MAX:
+        messages.warning(
+            request, f"More than {SELECTED_MAX:,} are selected; filter them, or use the API or the command."
+        )
+        return None
+    run = dead_letter_run_plan(
+        tenant=tenant_of_request(request), action=action, actor=request.user.get_username(), ids=ids
+    )
+    return redirect(page_of(run))
+
+
 @admin.register(DeadLetter)
 class DeadLetterAdmin(TenantAdmin):
     list_display = ("received", "status_label", "code", "customer", "metric", "idempotency_key", "attempts")
@@ -79,7 +102,7 @@ class DeadLetterAdmin(TenantAdmin):
     search_fields = ("idempotency_key__exact", "customer__exact", "metric__exact")
     search_help_text = "Idempotency key, customer or metric, as it was sent"
     ordering = ("-id",)
-    actions = ("replay_selected",)
+    actions = ("replay_selected", "discard_selected")
     actions_detail = ("replay", "discard")
     fieldsets = (
         ("Why", {"fields": ("status_label", "code", "detail", "remedy")}),
@@ -122,16 +145,13 @@ class DeadLetterAdmin(TenantAdmin):
         whole = f"{letter.payload_length:,} bytes"
         return whole if kept == letter.payload_length else f"{whole}, of which the first {kept:,} are kept"
 
-    @admin.action(description="Replay those that are new", permissions=["operate"])
-    def replay_selected(self, request: HttpRequest, letters: QuerySet) -> None:
-        """Oldest first, so that events are stored in the order they came."""
-        ids = list(letters.filter(status__in=OPEN).order_by("pk").values_list("pk", flat=True))
-        done = dead_letters_replay(
-            tenant=tenant_of_request(request), letter_ids=ids, actor=request.user.get_username()
-        )
-        ended = Counter(letter.result.get("outcome", "left as it was") for part in done for letter in part)
-        said = ", ".join(f"{count:,} {outcome}" for outcome, count in ended.most_common())
-        messages.info(request, f"{len(ids):,} replayed{': ' + said if said else ''}.")
+    @admin.action(description="Replay those selected…", permissions=["operate"])
+    def replay_selected(self, request: HttpRequest, letters: QuerySet) -> HttpResponse | None:
+        return _planned(request, letters, DeadLetterRunAction.REPLAY)
+
+    @admin.action(description="Discard those selected…", permissions=["operate"])
+    def discard_selected(self, request: HttpRequest, letters: QuerySet) -> HttpResponse | None:
+        return _planned(request, letters, DeadLetterRunAction.DISCARD)
 
     @button(
         "Replay",

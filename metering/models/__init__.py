@@ -2,6 +2,7 @@
 
 from .bucket import Bucket
 from .dead_letter import OPEN, DeadLetter, DeadLetterStatus
+from .dead_letter_run import DeadLetterRun, DeadLetterRunAction, DeadLetterRunStatus
 from .event import DUPLICATES_KEPT, Duplicate, Event, Identity, UsageContext
 from .log import LogEntry, LogPosition, Tally
 from .meter import MeterRow
@@ -14,6 +15,9 @@ __all__ = [
     "OPEN",
     "Bucket",
     "DeadLetter",
+    "DeadLetterRun",
+    "DeadLetterRunAction",
+    "DeadLetterRunStatus",
     "DeadLetterStatus",
     "Duplicate",
     "Event",

@@ -1,28 +1,28 @@
-"""Dead letters: sent again through the same intake, or discarded with a reason."""
+"""Dead letters: sent again through the same intake, or discarded with a reason. Many at once: dead_letter_runs.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
 from django.db import transaction
+from django.db.models import QuerySet
 
 from aforo.kernel.clock import now
-from aforo.kernel.errors import Problem
+from aforo.kernel.errors import Problem, Refusal
 from aforo.tenancy.models import Tenant
 
 from ..batch import Outcome, store
-from ..dead_letters import CLOUD_EVENT, JSON, replay_of
+from ..dead_letters import CLOUD_EVENT, JSON, letters_change, renamed, replay_of
 from ..event import Accepted, Submission
 from ..intake import accept_all
 from ..intake.enrichment import UNKNOWN
 from ..models import OPEN, DeadLetter, DeadLetterStatus
+from ..ports import Directory
 from ..selectors.dead_letters import dead_letter_for
 from ..selectors.directory import directory_for
-
-REPLAYED_AT_ONCE = 200
 
 
 @transaction.atomic
@@ -36,34 +36,12 @@ def dead_letter_replay(
     A letter that was replayed stays as it is. Raises Problem not_found, input_invalid, or state_conflict for a
     discarded letter and for one that is no single whole event.
     """
-    dead_letter_for(tenant, letter_id)
-    letter = _locked(tenant, [letter_id])[0]
+    letter = _locked(tenant, letter_id)
     if letter.status == DeadLetterStatus.DISCARDED:
         raise Problem("state_conflict", "The dead letter was discarded.")
     if letter.status in OPEN:
-        _replay([_Replay.of(letter, payload)], actor)
+        replays_store([Replay.of(letter, directory_for(tenant.pk), payload=payload)], actor)
     return letter
-
-
-def dead_letters_replay(
-    *, tenant: Tenant, letter_ids: Sequence[UUID], actor: str
-) -> Iterator[list[DeadLetter]]:
-    """Send many again, 200 in a transaction; yields the letters of each as they are done. See dead_letter_replay.
-
-    Letters that are replayed or discarded already, or no single whole event, are left as they are.
-    """
-    for start in range(0, len(letter_ids), REPLAYED_AT_ONCE):
-        with transaction.atomic():
-            letters = _locked(tenant, letter_ids[start : start + REPLAYED_AT_ONCE])
-            ready = []
-            for letter in letters:
-                try:
-                    if letter.status in OPEN:
-                        ready.append(_Replay.of(letter))
-                except Problem:
-                    continue
-            _replay(ready, actor)
-        yield letters
 
 
 @transaction.atomic
@@ -72,40 +50,60 @@ def dead_letter_discard(*, tenant: Tenant, letter_id: UUID, reason: str, actor: 
 
     Locks the letter. Raises Problem not_found, or state_conflict for a letter that was replayed.
     """
-    dead_letter_for(tenant, letter_id)
-    letter = _locked(tenant, [letter_id])[0]
+    letter = _locked(tenant, letter_id)
     if letter.status in OPEN:
-        letter.status, letter.reason, letter.actor = DeadLetterStatus.DISCARDED, reason, actor
-        letter.changed_at = now()
-        letter.save(update_fields=["status", "reason", "actor", "changed_at"])
+        letters_discard(DeadLetter.objects.filter(pk=letter.pk), reason=reason, actor=actor)
+        letter.refresh_from_db()
     elif letter.status != DeadLetterStatus.DISCARDED:
         raise Problem("state_conflict", f"The dead letter is {letter.status} and cannot be discarded.")
     return letter
 
 
-def _locked(tenant: Tenant, letter_ids: Sequence[UUID]) -> list[DeadLetter]:
-    rows = DeadLetter.objects.of(tenant).filter(pk__in=letter_ids).select_related("tenant")
-    return list(rows.order_by("pk").select_for_update(of=("self",)))
+def letters_discard(letters: QuerySet[DeadLetter], *, reason: str, actor: str) -> None:
+    """Give up letters that the caller has locked."""
+    letters.update(status=DeadLetterStatus.DISCARDED, reason=reason, actor=actor, changed_at=now())
+
+
+def _locked(tenant: Tenant, letter_id: UUID) -> DeadLetter:
+    dead_letter_for(tenant, letter_id)
+    return (
+        DeadLetter.objects.of(tenant)
+        .select_related("tenant")
+        .select_for_update(of=("self",))
+        .get(pk=letter_id)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Replay:
-    """A letter about to be sent again. key: its event's, None where it will be refused. payload: if corrected."""
+class Replay:
+    """A letter about to be sent again.
+
+    verdict: what intake says of its event today. payload: as corrected by a person, None for as received.
+    names: that stand in place of the event's own, by field.
+    """
 
     letter: DeadLetter
     submission: Submission
-    key: str | None
+    verdict: Accepted | Refusal
     payload: bytes | None
+    names: Mapping[str, str]
 
     @classmethod
-    def of(cls, letter: DeadLetter, payload: bytes | None = None) -> _Replay:
+    def of(
+        cls,
+        letter: DeadLetter,
+        directory: Directory,
+        *,
+        payload: bytes | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> Replay:
         """Raises Problem state_conflict or input_invalid where the letter is no single whole event."""
         if payload is None and len(letter.payload) < letter.payload_length:
             raise Problem(
                 "state_conflict",
                 f"Of {letter.payload_length:,} bytes the first {len(letter.payload):,} are kept; give the event as payload.",
             )
-        submission = replay_of(letter, payload)
+        submission = renamed(replay_of(letter, payload), names or {})
         if payload is not None:
             is_cloud_event = submission.content_type == CLOUD_EVENT
             submission = msgspec.structs.replace(
@@ -113,44 +111,70 @@ class _Replay:
             )
         if letter.code == "timestamp_in_future":
             submission = msgspec.structs.replace(submission, judged_at=now())
-        return cls(letter, submission, _key(submission), payload)
+        return cls(letter, submission, _verdict(submission, directory), payload, names or {})
+
+    @property
+    def key(self) -> str | None:
+        """Its event's; None where it will be refused."""
+        return self.verdict.event.idempotency_key if isinstance(self.verdict, Accepted) else None
 
 
-def _key(submission: Submission) -> str | None:
+def _verdict(submission: Submission, directory: Directory) -> Accepted | Refusal:
     try:
-        verdicts = accept_all(submission, directory_for(submission.tenant_id))
-    except Problem:
-        return None
+        verdicts = accept_all(submission, directory)
+    except Problem as problem:
+        return Refusal(problem.code, problem.detail, problem.facts)
     if len(verdicts) > 1:
         raise Problem(
             "input_invalid",
             f"A dead letter is replayed as one event, not as {len(verdicts)}; send those anew and discard it.",
             errors={"payload": ["Give one event."]},
         )
-    return verdicts[0].event.idempotency_key if isinstance(verdicts[0], Accepted) else None
+    return verdicts[0] if isinstance(verdicts[0], Accepted) else verdicts[0].refusal
 
 
-def _replay(replays: Sequence[_Replay], actor: str) -> None:
+def replays_of(
+    letters: Collection[DeadLetter], directory: Directory, names: Mapping[str, str]
+) -> list[Replay]:
+    """Those of the letters that wait for somebody and are single whole events, about to be sent again."""
+    # 200 unknown customers are one look-up, not 200.
+    directory.customers_expect({letter.customer for letter in letters if letter.customer})
+    replays = []
+    for letter in letters:
+        try:
+            if letter.status in OPEN:
+                replays.append(Replay.of(letter, directory, names=names))
+        except Problem:
+            continue
+    return replays
+
+
+def replays_store(replays: Sequence[Replay], actor: str) -> None:
+    """Send again what the caller has locked, in the caller's transaction; the letters say where each ended."""
     outcomes = store([replay.submission for replay in replays], is_replay=True)
     for replay, (outcome,) in zip(replays, outcomes, strict=True):
         letter = replay.letter
-        if outcome.refusal is None:
-            letter.status = DeadLetterStatus.REPLAYED
-        elif outcome.refusal.code not in UNKNOWN:
-            # What it waited for is there now, and no help.
-            letter.status = DeadLetterStatus.NEW
         letter.attempts += 1
         letter.result = _result(replay, outcome)
         letter.actor, letter.changed_at = actor, now()
-        letter.save(update_fields=["status", "attempts", "result", "actor", "changed_at"])
+        if outcome.refusal is None:
+            letter.status = DeadLetterStatus.REPLAYED
+        elif letter.status == DeadLetterStatus.HELD:
+            refusal = outcome.refusal
+            # What it waits for now; where that is nothing a name could help, it waits for a person.
+            letter.code, letter.detail, letter.facts = refusal.code, refusal.detail, dict(refusal.facts)
+            letter.status = DeadLetterStatus.HELD if refusal.code in UNKNOWN else DeadLetterStatus.NEW
+    letters_change([replay.letter for replay in replays])
 
 
-def _result(replay: _Replay, outcome: Outcome) -> dict[str, object]:
-    """What the letter keeps of its replay: outcome, the event's key, why it was refused again, the corrected event."""
+def _result(replay: Replay, outcome: Outcome) -> dict[str, object]:
+    """What the letter keeps of its replay: outcome, the event's key, why it was refused again, what was corrected."""
     result: dict[str, object] = {"outcome": outcome.verdict, "idempotency_key": replay.key}
     if outcome.refusal is not None:
         refusal = outcome.refusal
         result |= {"code": refusal.code, "detail": refusal.detail, "facts": dict(refusal.facts)}
     if replay.payload is not None:
         result["payload"] = replay.payload.decode()
+    if replay.names:
+        result["names"] = dict(replay.names)
     return result

@@ -129,6 +129,7 @@ class World:
         self.made("/v1/events", {**event, "id": f"{MARK}-2", "metric": f"{MARK}.unknown"}, 422)
         Writer(0).drain()
         (letter,) = self.api.get("/v1/dead-letters").json()["data"]
+        run = self.made("/v1/dead-letter-runs", {"action": "REPLAY", "metric": f"{MARK}.unknown"}, 202)
         source = self.made("/v1/webhook-sources", {"name": MARK})
         file = b"customer_id,metric\n"
         upload = self.api.post(f"/v1/ingest/upload?file_name={MARK}.csv", file, content_type="text/csv")
@@ -136,6 +137,7 @@ class World:
         self.names |= {
             "events": {"key": MARK},
             "dead-letters": {"letter_id": letter["id"]},
+            "dead-letter-runs": {"run_id": run["id"]},
             "webhook-sources": {"source_id": source["id"]},
             "ingest": {"upload_id": upload.json()["id"]},
         }

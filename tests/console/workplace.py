@@ -18,6 +18,7 @@ from billing.services.contracts import contract_create
 from billing.services.profiles import billing_profile_set
 from billing.services.wallets import wallet_grant_add
 from metering.models import DeadLetter
+from metering.services.dead_letter_runs import dead_letter_run_plan
 from metering.services.profiles import metering_profile_set
 from tests.billing.builders import APRIL_2, demo_subscription
 
@@ -76,6 +77,7 @@ def furnish(tenant: Tenant) -> Invoice:
     buyer = subscription.customer.external_id
     api_key_create(tenant=tenant, name="gateway")
     a_dead_letter(tenant)
+    dead_letter_run_plan(tenant=tenant, action="REPLAY", actor="ada")
     metering_profile_set(tenant=tenant, holds_unknown_metrics=True)
     billing_profile_set(tenant=tenant, legal_name="Acme Corp.", legal_address="1 Road\nTown")
     wallet_grant_add(tenant=tenant, customer=buyer, amount=Decimal("50.00"))

@@ -12,7 +12,9 @@ COLOURS = {
         ("ACTIVE", "PUBLISHED", "PAID", "COMPLETED", "ISSUED", "REPLAYED", "RESOLVED"), "success"
     ),
     **dict.fromkeys(("TRIALING", "OPEN", "RUNNING", "TEST", "DRAFTED", "HELD", "READING"), "info"),
-    **dict.fromkeys(("DRAFT", "CREATED", "PENDING", "PAUSED", "EXPIRING_SOON", "NEW", "WAITING"), "warning"),
+    **dict.fromkeys(
+        ("DRAFT", "CREATED", "PENDING", "PAUSED", "EXPIRING_SOON", "NEW", "WAITING", "PLANNED"), "warning"
+    ),
     **dict.fromkeys(
         ("REVOKED", "FAILED", "OVERDUE", "UNCOLLECTIBLE", "PAST_DUE", "SUSPENDED", "EXPIRED"), "danger"
     ),

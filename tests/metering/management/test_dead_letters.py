@@ -147,4 +147,4 @@ def test_another_tenants_dead_letters_are_not_found(acme):
 def test_help_has_an_example(capsys):
     with pytest.raises(SystemExit):
         call_command("dead_letters", "--help")
-    assert "Example: manage.py dead_letters replay --code customer_unknown" in capsys.readouterr().out
+    assert "Example: manage.py dead_letters replay --code metric_unknown" in capsys.readouterr().out
