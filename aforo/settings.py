@@ -189,6 +189,7 @@ SPECTACULAR_SETTINGS = {
         "DeadLetterRunStatus": "metering.models.DeadLetterRunStatus.choices",
         "OpenDeadLetterStatus": "metering.schemas.OPEN_STATUSES",
         "DeadLetterStatus": "metering.models.DeadLetterStatus.choices",
+        "CorrectionKind": "metering.models.CorrectionKind.choices",
         "EventStatus": "metering.schemas.EVENT_STATUSES",
         "VerdictStatus": "metering.schemas.VERDICT_STATUSES",
         "UploadStatus": "metering.models.UploadStatus.choices",

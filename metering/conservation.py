@@ -14,7 +14,7 @@ from aforo.tenancy.models import Tenant
 
 from .decoding import decode
 from .event import Submission
-from .models import Event, Tally
+from .models import Correction, Event, Tally
 from .waiting import TooMuchWaits, Waiting, submissions_in, waiting_for
 
 _TRIES = 5
@@ -82,8 +82,12 @@ def conservation_for(
 
 
 def events_stored(tenant: Tenant) -> int:
-    """How many events the store holds of a tenant, over all time; the tally's `accepted` must be the same."""
-    return Event.objects.filter(tenant=tenant).count()
+    """How many events the store holds of a tenant, over all time; the tally's `accepted` must be the same.
+
+    What a correction put in an event's place was not received and is not counted.
+    """
+    replacements = Correction.objects.of(tenant).filter(replacement__isnull=False)
+    return Event.objects.filter(tenant=tenant).count() - replacements.count()
 
 
 def _counted(tenant: Tenant, waiting: Waiting) -> int | None:

@@ -18,6 +18,8 @@ from .file_reading import FORMS
 from .meters import Operator
 from .models import (
     OPEN,
+    Correction,
+    CorrectionKind,
     DeadLetterRunAction,
     DeadLetterRunStatus,
     DeadLetterStatus,
@@ -27,6 +29,7 @@ from .models import (
     WebhookSource,
 )
 from .selectors.events import StoredEvent
+from .services.corrections import correction_periods
 from .strict_json import check_shape, read_json
 
 VERDICT_STATUSES = ("accepted", "duplicate", "rejected", "held")
@@ -63,6 +66,16 @@ class InstantOrDayField(InstantField):
         if not 1900 <= day.year <= 2999:
             self.fail("invalid")
         return day
+
+
+class SpanQuery(serializers.Serializer):
+    start = InstantField(required=False, help_text="From this instant on.")
+    end = InstantField(required=False, help_text="Before this instant.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "start" in attrs and "end" in attrs and attrs["start"] >= attrs["end"]:
+            raise serializers.ValidationError({"end": ["The end lies after the start."]})
+        return attrs
 
 
 class EventSerializer(serializers.Serializer):
@@ -287,34 +300,100 @@ class EventRefusalSerializer(serializers.Serializer):
 
 
 class StepSerializer(serializers.Serializer):
-    step = serializers.ChoiceField(["validate", "deduplicate", "enrich", "route", "aggregate"])
+    step = serializers.ChoiceField(["validate", "deduplicate", "enrich", "route", "aggregate", "correct"])
     outcome = serializers.CharField()
     detail = serializers.CharField()
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "nullable": True,
+        "additionalProperties": {},
+        "example": {
+            "customer_id": "cust_abc",
+            "metric": "api.call",
+            "properties": {},
+            "quantity": "900",
+            "timestamp": "2026-03-15T12:00:00Z",
+        },
+    }
+)
+class ContentField(serializers.Field):
+    """What an event says, from its JSON text; null where nothing counts any more."""
+
+    def to_representation(self, value: str) -> Any:
+        return json_or_text(value.encode()) if value else None
+
+
+class CorrectionSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(CorrectionKind.choices)
+    idempotency_key = serializers.CharField(help_text="The event's.")
+    before = ContentField(help_text="What counted until then.")
+    after = ContentField(help_text="What counts since; null for VOID.")
+    reason = serializers.CharField()
+    actor = serializers.CharField(help_text="The API key's id, or the user.")
+    created_at = InstantField()
+
+
+class TouchedPeriodSerializer(serializers.Serializer):
+    subscription = serializers.CharField()
+    start = InstantField(source="period.start")
+    end = InstantField(source="period.end")
+    invoice = serializers.CharField(
+        allow_null=True,
+        help_text="Null while the period is open. Of an invoiced one, the difference is on the subscription's next "
+        "invoice.",
+    )
+
+
+class CorrectionWithPeriodsSerializer(CorrectionSerializer):
+    periods = serializers.SerializerMethodField(help_text="The billing periods whose usage it changed.")
+
+    @extend_schema_field(TouchedPeriodSerializer(many=True))
+    def get_periods(self, correction: Correction) -> Any:
+        return TouchedPeriodSerializer(correction_periods(correction), many=True).data
+
+
+class VoidSerializer(StrictSerializer):
+    reason = serializers.CharField(max_length=1000)
+
+
+class AmendSerializer(VoidSerializer):
+    """What is given replaces what the event says; the rest stays."""
+
+    customer_id = AnyField(required=False)
+    metric = AnyField(required=False)
+    quantity = AnyField(required=False, help_text="A number or its text, exact.")
+    timestamp = AnyField(required=False, help_text="RFC 3339 with a zone, or milliseconds since 1970.")
+    properties = AnyField(required=False, help_text="All of them; what is left out is gone.")
+
+
+class CorrectionsQuery(SpanQuery, PageQuery):
+    kind = serializers.ChoiceField(CorrectionKind.choices, required=False)
+    idempotency_key = serializers.CharField(required=False, help_text="The event's.")
+    customer_id = serializers.CharField(required=False, help_text="Of the event before or after.")
+    metric = serializers.CharField(required=False, help_text="Of the event before or after.")
+
+
 class EventStateSerializer(serializers.Serializer):
-    """What became of a key. event: null unless stored. refusals: dead letters under the same key."""
+    """What became of a key. refusals: dead letters under the same key."""
 
     idempotency_key = serializers.CharField()
     status = serializers.ChoiceField(EVENT_STATUSES)
-    event = StoredEventSerializer(allow_null=True)
+    event = StoredEventSerializer(allow_null=True, help_text="As it was accepted; null unless stored.")
+    counting = StoredEventSerializer(
+        allow_null=True, help_text="As it counts today: corrected, or null where it was voided."
+    )
     steps = StepSerializer(many=True)
+    corrections = CorrectionSerializer(many=True, help_text="The latest first.")
     refusals = EventRefusalSerializer(many=True)
 
 
 class EventsPageSerializer(serializers.Serializer):
     data = StoredEventSerializer(many=True)
     next = serializers.URLField(allow_null=True, help_text="The page after this one.")
-
-
-class SpanQuery(serializers.Serializer):
-    start = InstantField(required=False, help_text="From this instant on.")
-    end = InstantField(required=False, help_text="Before this instant.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "start" in attrs and "end" in attrs and attrs["start"] >= attrs["end"]:
-            raise serializers.ValidationError({"end": ["The end lies after the start."]})
-        return attrs
 
 
 class EventsQuery(SpanQuery):
@@ -378,6 +457,11 @@ class UsageQuery(serializers.Serializer):
     start = InstantOrDayField(required=False, help_text="The first of the current month if left out.")
     end = InstantOrDayField(required=False, help_text="Not included; now if left out.")
     window = serializers.ChoiceField(SIZES, required=False)
+    corrections = serializers.ChoiceField(
+        ["after", "before"],
+        default="after",
+        help_text="before: as if no event had ever been amended or voided.",
+    )
     group_by = serializers.CharField(required=False, help_text="Dimensions of the meter, comma-separated.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

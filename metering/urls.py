@@ -3,6 +3,7 @@
 from django.urls import path
 
 from .api.collectors import FirehoseView, PubSubView
+from .api.corrections import CorrectionsView, CorrectionView, EventAmendView, EventVoidView
 from .api.dead_letter_runs import (
     DeadLetterRunCancelView,
     DeadLetterRunPreviewView,
@@ -26,6 +27,8 @@ from .api.webhooks import (
 urlpatterns = [
     path("events", EventsView.as_view(), name="events"),
     path("events/batch", EventsBatchView.as_view(), name="events-batch"),
+    path("events/<path:key>/amend", EventAmendView.as_view(), name="event-amend"),
+    path("events/<path:key>/void", EventVoidView.as_view(), name="event-void"),
     path("events/<path:key>", EventView.as_view(), name="event"),
     path("ingest", AliasView.as_view(), name="ingest"),
     path("ingest/batch", AliasView.as_view(), name="ingest-batch"),
@@ -56,6 +59,8 @@ urlpatterns = [
     path("usage", UsageView.as_view(), name="usage"),
     path("usage/conservation", ConservationView.as_view(), name="conservation"),
     path("metering-profile", MeteringProfileView.as_view(), name="metering-profile"),
+    path("corrections", CorrectionsView.as_view(), name="corrections"),
+    path("corrections/<uuid:correction_id>", CorrectionView.as_view(), name="correction"),
     path("dead-letters", DeadLettersView.as_view(), name="dead-letters"),
     path("dead-letters/<uuid:letter_id>", DeadLetterView.as_view(), name="dead-letter"),
     path("dead-letters/<uuid:letter_id>/replay", DeadLetterReplayView.as_view(), name="dead-letter-replay"),

@@ -31,6 +31,7 @@ from ..schemas import (
     MeterCallSerializer,
     StoredEventSerializer,
 )
+from ..selectors.corrections import corrections_for, counting_event_for
 from ..selectors.event_steps import refusals_for, steps_of, steps_of_refusal
 from ..selectors.events import EventPlace, StoredEvent, event_for, events_for
 from ..waiting import TooMuchWaits, is_waiting
@@ -66,7 +67,7 @@ class EventsView(IngestView):
     @extend_schema(
         operation_id="v1_events_list",
         tags=["events"],
-        summary="List stored events, the latest first",
+        summary="List stored events as they count today, the latest first",
         parameters=[EventsQuery],
         responses={200: EventsPageSerializer, **problems("input_invalid")},
     )
@@ -187,7 +188,9 @@ class EventView(APIView):
             state = _stored_or_refused(tenant, key) or {
                 "status": "accepted",
                 "event": None,
+                "counting": None,
                 "steps": [],
+                "corrections": [],
                 "refusals": [],
             }
         if state is None:
@@ -200,10 +203,14 @@ def _stored_or_refused(tenant: Tenant, key: str) -> dict[str, Any] | None:
     event = event_for(tenant, key)
     if event is None and not refusals:
         return None
-    steps = steps_of(tenant, event) if event else steps_of_refusal(refusals[0])
+    corrections = corrections_for(tenant, idempotency_key=key)
+    counting = counting_event_for(tenant, key)
+    steps = steps_of(tenant, counting or event, corrections) if event else steps_of_refusal(refusals[0])
     return {
         "status": "stored" if event else _status_of_refusal(refusals[0]),
         "event": event,
+        "counting": counting,
+        "corrections": corrections,
         "steps": [step._asdict() for step in steps],
         "refusals": refusals,
     }

@@ -31,7 +31,8 @@ class UsageView(APIView):
         summary="A customer's usage of a meter",
         description=(
             "The quantity of a period, exact, as decimal text; by windows of the customer's time zone and by the "
-            "meter's dimensions where asked for. Every window is listed, at most 1,000 of them."
+            "meter's dimensions where asked for. Every window is listed, at most 1,000 of them. `corrections=before` "
+            "asks for the usage as if no event had ever been amended or voided."
         ),
         parameters=[UsageQuery],
         responses={
@@ -92,6 +93,7 @@ class UsageView(APIView):
             window=asked.get("window"),
             zone=customer.zone,
             group_by=group_by,
+            is_corrected=asked["corrections"] == "after",
         )
         usage: dict[str, Any] = {
             "customer_id": customer.external_id,

@@ -1,6 +1,7 @@
 """Meters, and the rows that the writer makes of events."""
 
 from .bucket import Bucket
+from .correction import Correction, CorrectionKind
 from .dead_letter import OPEN, DeadLetter, DeadLetterStatus
 from .dead_letter_run import DeadLetterRun, DeadLetterRunAction, DeadLetterRunStatus
 from .event import DUPLICATES_KEPT, Duplicate, Event, Identity, UsageContext
@@ -14,6 +15,8 @@ __all__ = [
     "DUPLICATES_KEPT",
     "OPEN",
     "Bucket",
+    "Correction",
+    "CorrectionKind",
     "DeadLetter",
     "DeadLetterRun",
     "DeadLetterRunAction",

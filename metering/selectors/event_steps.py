@@ -9,10 +9,8 @@ from aforo.kernel.periods import instant_text
 from aforo.tenancy.models import Tenant
 
 from ..aggregation import IS_BUCKETABLE
-from ..event import UsageEvent
 from ..meters import dimensions_of, feeds
-from ..models import DeadLetter, DeadLetterStatus
-from ..strict_json import read_json
+from ..models import Correction, CorrectionKind, DeadLetter, DeadLetterStatus
 from .directory import directory_for
 from .events import StoredEvent
 
@@ -27,7 +25,7 @@ _REFUSED_AT = {
 
 
 class Step(NamedTuple):
-    """One of validate, deduplicate, enrich, route, aggregate: its outcome in a word, and a sentence."""
+    """One of validate, deduplicate, enrich, route, aggregate, correct: its outcome in a word, and a sentence."""
 
     step: str
     outcome: str
@@ -49,21 +47,12 @@ def steps_of_refusal(letter: DeadLetter) -> list[Step]:
     return [*passed, Step(names[last], outcome, f"{letter.code}: {letter.detail}")]
 
 
-def steps_of(tenant: Tenant, stored: StoredEvent) -> list[Step]:
-    """The steps a stored event took. Meters are those that listen to it today."""
-    event = UsageEvent(
-        idempotency_key=stored.idempotency_key,
-        tenant_id=tenant.pk,
-        customer_id=stored.customer_id,
-        metric=stored.metric,
-        quantity=stored.quantity,
-        timestamp=stored.timestamp,
-        source=stored.source,
-        properties=read_json(stored.properties.encode()),
-        is_timestamp_given=True,
-        fingerprint=0,
-        identity=stored.identity.bytes,
-    )
+def steps_of(tenant: Tenant, stored: StoredEvent, corrections: Sequence[Correction] = ()) -> list[Step]:
+    """The steps a stored event took. Meters are those that listen to it today.
+
+    stored: as it counts today, or as it was accepted where it was voided. corrections: the latest first.
+    """
+    event = stored.usage_event(tenant.pk)
     fed = [meter for meter in directory_for(tenant.pk).meters_for(stored.metric) if feeds(meter, event)]
     bought = f"{stored.product}, plan version {stored.plan_version_id}, subscription {stored.subscription_id}"
     hour = instant_text(stored.timestamp.replace(minute=0, second=0, microsecond=0))
@@ -91,5 +80,23 @@ def steps_of(tenant: Tenant, stored: StoredEvent) -> list[Step]:
             "routed" if fed else "filtered out",
             ", ".join(meter.key for meter in fed) or f"No meter of {stored.metric} takes it by its filters.",
         ),
-        Step("aggregate", "counted" if fed else "not counted", "; ".join(counted)),
+        *_counted(counted, corrections),
+    ]
+
+
+def _counted(counted: Sequence[str], corrections: Sequence[Correction]) -> list[Step]:
+    """Where the event counts, and what has become of that since."""
+    if not corrections:
+        return [Step("aggregate", "counted" if counted else "not counted", "; ".join(counted))]
+    last = corrections[0]
+    is_voided = last.kind == CorrectionKind.VOID
+    said = f"{'Voided' if is_voided else 'Amended'} at {instant_text(last.created_at)} by {last.actor}: {last.reason}"
+    more = f" Correction {len(corrections)} of this event." if len(corrections) > 1 else ""
+    return [
+        Step(
+            "aggregate",
+            "counted" if counted and not is_voided else "not counted",
+            "" if is_voided else "; ".join(counted),
+        ),
+        Step("correct", "voided" if is_voided else "amended", said + more),
     ]

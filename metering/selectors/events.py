@@ -16,7 +16,10 @@ from psycopg.pq import ExecStatus, Format
 
 from aforo.tenancy.models import Tenant
 
+from ..event import UsageEvent
 from ..intake.identity import Identity, identity_of
+from ..models import Correction
+from ..strict_json import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,23 @@ class StoredEvent:
     plan_version_id: UUID | None
     product: str
     identity: UUID
+    context_id: int
+
+    def usage_event(self, tenant_id: int) -> UsageEvent:
+        """The event as meters look at it."""
+        return UsageEvent(
+            idempotency_key=self.idempotency_key,
+            tenant_id=tenant_id,
+            customer_id=self.customer_id,
+            metric=self.metric,
+            quantity=self.quantity,
+            timestamp=self.timestamp,
+            source=self.source,
+            properties=read_json(self.properties.encode()),
+            is_timestamp_given=True,
+            fingerprint=0,
+            identity=self.identity.bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +71,7 @@ class EventPlace:
 
 _COLUMNS = """
     e.key, customer.external_id, context.metric, e.quantity, e.occurred_at, e.received_at, context.source, e.is_late,
-    e.properties::text, context.subscription_id, context.plan_version_id, context.product, e.identity
+    e.properties::text, context.subscription_id, context.plan_version_id, context.product, e.identity, e.context_id
 """
 
 
@@ -106,7 +126,7 @@ def _instant(value: bytes) -> datetime:
 
 
 def event_for(tenant: Tenant, key: str) -> StoredEvent | None:
-    """The event stored under an idempotency key, or None."""
+    """The event stored under an idempotency key as it was accepted, or None."""
     found = _rows(
         f"""
         SELECT {_COLUMNS}
@@ -121,6 +141,26 @@ def event_for(tenant: Tenant, key: str) -> StoredEvent | None:
     return found[0] if found else None
 
 
+def replacement_for(correction: Correction) -> StoredEvent:
+    """What counts in the place of an event since a correction that amended it."""
+    (found,) = _rows(
+        f"""
+        SELECT {_COLUMNS}
+        FROM metering_event e
+        JOIN metering_usagecontext context ON context.id = e.context_id
+        JOIN tenancy_customer customer ON customer.id = context.customer_id
+        WHERE e.tenant_id = %s AND e.context_id = %s AND e.occurred_at = %s AND e.identity = %s
+        """,
+        [
+            correction.tenant_id,
+            correction.replacement_context_id,
+            correction.replacement_at,
+            correction.replacement,
+        ],
+    )
+    return found
+
+
 def events_for(
     tenant: Tenant,
     *,
@@ -131,12 +171,17 @@ def events_for(
     metric: str | None = None,
     after: EventPlace | None = None,
 ) -> list[StoredEvent]:
-    """Stored events, the latest first, at most *limit* of them.
+    """Stored events as they count today, the latest first, at most *limit* of them: corrected ones as corrected.
 
     after: where the page before ended. Of each context (customer, metric, plan …) the index gives the latest few, so
     that the answer's time depends on how many contexts there are and not on how many events.
     """
-    contexts, events, values = ["context.tenant_id = %s"], ["e.context_id = context.id"], [tenant.pk]
+    contexts, values = ["context.tenant_id = %s"], [tenant.pk]
+    events = [
+        "e.context_id = context.id",
+        """NOT EXISTS (SELECT FROM metering_correction correction
+            WHERE correction.tenant_id = e.tenant_id AND correction.superseded = e.identity)""",
+    ]
     if customer_id is not None:
         contexts.append("customer.external_id = %s")
         values.append(customer_id)

@@ -8,11 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
-
-from django.db.models import Q, TextField
-from django.db.models.functions import Cast
 
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
@@ -22,8 +18,9 @@ from ..aggregation import EMPTY, IS_BUCKETABLE, Aggregation, Partial, Sample, fi
 from ..calculator import window_starts
 from ..event import UsageEvent
 from ..meters import Meter, dimensions_of, feeds, sample_of
-from ..models import Bucket, Event, UsageContext
-from ..strict_json import read_json
+from ..models import Bucket
+from .corrections import corrected_instants
+from .counted_events import counted_events
 
 Dimensions = tuple[tuple[str, str], ...]
 
@@ -73,44 +70,63 @@ class GroupQuantity:
 
 
 def usage_buckets(
-    *, tenant: Tenant, customer_id: int, meter: Meter, period: Period, cuts: Sequence[datetime] = ()
+    *,
+    tenant: Tenant,
+    customer_id: int,
+    meter: Meter,
+    period: Period,
+    cuts: Sequence[datetime] = (),
+    is_corrected: bool = True,
 ) -> tuple[HourPartial, ...]:
     """The hours of a period that have usage, in order; their partials merged and finished are its quantity.
 
     customer_id: the customer's row. cuts: instants inside the period at which an hour is split, as it is at the ends.
+    is_corrected: False for the usage as if no event had ever been corrected; the hours with corrections are then read
+    from events.
     Reads events instead of buckets for an hour that is cut, and for all hours of an aggregation outside IS_BUCKETABLE.
 
     March 2026 in Asia/Kolkata starts at 18:30Z: that half hour is read from events, the 743 hours after it from
     buckets, and the last half hour from events again.
     """
+    source = _Source(tenant, customer_id, meter, is_corrected)
     if meter.aggregation not in IS_BUCKETABLE:
-        return _from_events(tenant, customer_id, meter, [period], cuts)
-    split = {_hour_of(at) for at in (period.start, period.end, *cuts) if at != _hour_of(at)}
+        return _from_events(source, [period], cuts)
+    split = source.unbucketed() | {
+        _hour_of(at) for at in (period.start, period.end, *cuts) if at != _hour_of(at)
+    }
     pieces = [piece for hour in sorted(split) if (piece := Period(hour, hour + HOUR).overlap(period))]
-    hours = _from_buckets(tenant, customer_id, meter, period, split)
+    hours = _from_buckets(source, period, split)
     if pieces:
-        hours += _from_events(tenant, customer_id, meter, pieces, cuts)
+        hours += _from_events(source, pieces, cuts)
     return tuple(sorted(hours, key=lambda one: (one.hour, one.dimensions)))
 
 
-def levels_before(*, tenant: Tenant, customer_id: int, meter: Meter, at: datetime) -> tuple[Level, ...]:
+def levels_before(
+    *, tenant: Tenant, customer_id: int, meter: Meter, at: datetime, is_corrected: bool = True
+) -> tuple[Level, ...]:
     """Each dimensions' level at an instant: the last number before it; none where there was no event yet.
 
-    Only WEIGHTED_SUM asks; for every other aggregation the answer is empty.
+    Only WEIGHTED_SUM asks; for every other aggregation the answer is empty. is_corrected: as of usage_buckets.
     """
     if meter.aggregation is not Aggregation.WEIGHTED_SUM:
         return ()
     hour = _hour_of(at)
+    source = _Source(tenant, customer_id, meter, is_corrected)
+    unbucketed = {each for each in source.unbucketed() if each < hour}
     latest: dict[Dimensions, Level] = {}
     rows = (
         Bucket.objects.filter(tenant=tenant, customer_id=customer_id, meter_id=meter.id, hour__lt=hour)
         .exclude(latest_value=None)
+        .exclude(hour__in=unbucketed)
         .order_by("dimensions", "-hour")
         .distinct("dimensions")
     )
     found = [_hour_partial(row, meter) for row in rows]
+    pieces = [Period(each, each + HOUR) for each in sorted(unbucketed)]
     if hour < at:
-        found += _from_events(tenant, customer_id, meter, [Period(hour, at)], ())
+        pieces.append(Period(hour, at))
+    if pieces:
+        found += _from_events(source, pieces, ())
     for one in found:
         part = one.partial
         if part.latest_at is not None and part.latest_key is not None and part.latest_value is not None:
@@ -128,11 +144,12 @@ def usage_of(
     window: str | None = None,
     zone: ZoneInfo,
     group_by: Sequence[str] = (),
+    is_corrected: bool = True,
 ) -> tuple[GroupQuantity, ...]:
     """The quantity of a period, by windows and groups where asked for.
 
     window: "hour", "day" or "month" in the zone, every one listed; None for none. group_by: some of the meter's
-    dimensions. Without group_by there is always one group, by {}; with it those that have usage.
+    dimensions. is_corrected: False for the usage as if no event had ever been corrected. Without group_by there is always one group, by {}; with it those that have usage.
     Raises Problem input_invalid for more than 1,000 windows or groups, or a dimension that the meter does not keep.
     """
     unknown = [name for name in group_by if name not in meter.group_by]
@@ -140,10 +157,11 @@ def usage_of(
         known = ", ".join(meter.group_by) or "none"
         raise _invalid("group_by", f"{', '.join(unknown)} is no dimension of {meter.key}; it keeps: {known}.")
     starts = _starts(period, window, zone) if window is not None else [period.start]
-    hours = usage_buckets(tenant=tenant, customer_id=customer_id, meter=meter, period=period, cuts=starts[1:])
+    of = {"tenant": tenant, "customer_id": customer_id, "meter": meter, "is_corrected": is_corrected}
+    hours = usage_buckets(**of, period=period, cuts=starts[1:])
     groups: dict[Dimensions, list[Partial]] = {} if group_by else {(): [EMPTY] * len(starts)}
     initial: dict[Dimensions, Decimal] = {}
-    for level in sorted(levels_before(tenant=tenant, customer_id=customer_id, meter=meter, at=period.start)):
+    for level in sorted(levels_before(**of, at=period.start)):
         by = _by(level.dimensions, group_by)
         groups.setdefault(by, [EMPTY] * len(starts))
         initial[by] = level.value
@@ -194,12 +212,37 @@ def _starts(period: Period, window: str, zone: ZoneInfo) -> list[datetime]:
     return starts
 
 
-def _from_buckets(
-    tenant: Tenant, customer_id: int, meter: Meter, period: Period, without: set[datetime]
-) -> list[HourPartial]:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Whose usage of which meter, and whether corrections count."""
+
+    tenant: Tenant
+    customer_id: int
+    meter: Meter
+    is_corrected: bool
+
+    def unbucketed(self) -> set[datetime]:
+        """The hours whose buckets hold what is not asked for: those that corrections have touched."""
+        if self.is_corrected:
+            return set()
+        instants = corrected_instants(self.tenant, customer_id=self.customer_id, metric=self.meter.event_name)
+        return set(map(_hour_of, instants))
+
+    def events(self, pieces: Sequence[Period]) -> Iterator[UsageEvent]:
+        return counted_events(
+            tenant=self.tenant,
+            customer_id=self.customer_id,
+            metric=self.meter.event_name,
+            pieces=pieces,
+            is_corrected=self.is_corrected,
+        )
+
+
+def _from_buckets(source: _Source, period: Period, without: set[datetime]) -> list[HourPartial]:
+    meter = source.meter
     rows = Bucket.objects.filter(
-        tenant=tenant,
-        customer_id=customer_id,
+        tenant=source.tenant,
+        customer_id=source.customer_id,
         meter_id=meter.id,
         hour__gte=period.start,
         hour__lt=period.end,
@@ -230,11 +273,12 @@ def _hour_partial(row: Bucket, meter: Meter) -> HourPartial:
 
 
 def _from_events(
-    tenant: Tenant, customer_id: int, meter: Meter, pieces: Sequence[Period], cuts: Sequence[datetime]
+    source: _Source, pieces: Sequence[Period], cuts: Sequence[datetime]
 ) -> tuple[HourPartial, ...]:
+    meter = source.meter
     edges = sorted({piece.start for piece in pieces} | set(cuts))
     samples: dict[tuple[datetime, Dimensions], list[Sample]] = {}
-    for event in _events(tenant, customer_id, meter, pieces):
+    for event in source.events(pieces):
         if feeds(meter, event):
             hour = _hour_of(event.timestamp)
             place = bisect_right(edges, event.timestamp) - 1
@@ -247,50 +291,8 @@ def _from_events(
     )
 
 
-def _events(tenant: Tenant, customer_id: int, meter: Meter, pieces: Sequence[Period]) -> Iterator[UsageEvent]:
-    # The numbers first: the index on events begins with the context.
-    contexts = UsageContext.objects.of(tenant).filter(customer_id=customer_id, metric=meter.event_name)
-    inside = Q()
-    for piece in _joined(pieces):
-        inside |= Q(occurred_at__gte=piece.start, occurred_at__lt=piece.end)
-    rows = (
-        Event.objects.filter(
-            inside, tenant=tenant, context_id__in=list(contexts.values_list("pk", flat=True))
-        )
-        # As text: the database's own reading of JSON would make floats of exact numbers.
-        .annotate(properties_text=Cast("properties", TextField()))
-        .values_list("occurred_at", "key", "quantity", "properties_text")
-    )
-    for occurred_at, key, quantity, text in rows.iterator(chunk_size=5_000):
-        properties: dict[str, Any] = read_json(text.encode())
-        yield UsageEvent(
-            idempotency_key=key,
-            tenant_id=tenant.pk,
-            customer_id="",
-            metric=meter.event_name,
-            quantity=quantity,
-            timestamp=occurred_at,
-            source="",
-            properties=properties,
-            is_timestamp_given=True,
-            fingerprint=0,
-            identity=b"",
-        )
-
-
 def _hour_of(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
-
-
-def _joined(pieces: Iterable[Period]) -> list[Period]:
-    """Pieces that touch as one, so that the hours of a zone at half past are one range and not 744."""
-    joined: list[Period] = []
-    for piece in pieces:
-        if joined and joined[-1].end == piece.start:
-            joined[-1] = Period(joined[-1].start, piece.end)
-        else:
-            joined.append(piece)
-    return joined
 
 
 def _merged(partials: Iterable[Partial]) -> Partial:

@@ -130,6 +130,7 @@ class World:
         Writer(0).drain()
         (letter,) = self.api.get("/v1/dead-letters").json()["data"]
         run = self.made("/v1/dead-letter-runs", {"action": "REPLAY", "metric": f"{MARK}.unknown"}, 202)
+        amended = self.made(f"/v1/events/{MARK}/amend", {"quantity": 6, "reason": MARK})
         source = self.made("/v1/webhook-sources", {"name": MARK})
         file = b"customer_id,metric\n"
         upload = self.api.post(f"/v1/ingest/upload?file_name={MARK}.csv", file, content_type="text/csv")
@@ -138,6 +139,7 @@ class World:
             "events": {"key": MARK},
             "dead-letters": {"letter_id": letter["id"]},
             "dead-letter-runs": {"run_id": run["id"]},
+            "corrections": {"correction_id": amended["id"]},
             "webhook-sources": {"source_id": source["id"]},
             "ingest": {"upload_id": upload.json()["id"]},
         }
@@ -160,6 +162,8 @@ class World:
 # What an operation needs in its body to come as far as looking for the thing.
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/dead-letters/{letter_id}/discard": {"reason": "a test"},
+    "/v1/events/{key}/amend": {"quantity": 7, "reason": "a test"},
+    "/v1/events/{key}/void": {"reason": "a test"},
     "/v1/subscriptions/{code}/move": {"to": "PAUSED"},
     "/v1/coupons/{code}/attach": {"subscription": MARK},
     "/v1/wallets/{wallet_id}/grants": {"amount": "1.00"},
