@@ -191,6 +191,8 @@ SPECTACULAR_SETTINGS = {
         "DeadLetterStatus": "metering.models.DeadLetterStatus.choices",
         "CorrectionKind": "metering.models.CorrectionKind.choices",
         "EventStatus": "metering.schemas.EVENT_STATUSES",
+        "EventLogStatus": "metering.selectors.event_log.STATUSES",
+        "StoredEventStatus": "metering.schemas.STORED_STATUSES",
         "VerdictStatus": "metering.schemas.VERDICT_STATUSES",
         "UploadStatus": "metering.models.UploadStatus.choices",
         "WebhookScheme": "metering.models.WebhookScheme.choices",

@@ -28,11 +28,13 @@ from .models import (
     WebhookScheme,
     WebhookSource,
 )
+from .selectors.event_log import EVENTS, STATUSES
 from .selectors.events import StoredEvent
 from .services.corrections import correction_periods
 from .strict_json import check_shape, read_json
 
 VERDICT_STATUSES = ("accepted", "duplicate", "rejected", "held")
+STORED_STATUSES = tuple(EVENTS)
 OPEN_STATUSES = tuple(one.value for one in OPEN)
 EVENT_STATUSES = ("accepted", "stored", "refused", "held")
 
@@ -399,8 +401,46 @@ class EventsPageSerializer(serializers.Serializer):
 class EventsQuery(SpanQuery):
     customer_id = serializers.CharField(required=False)
     metric = serializers.CharField(required=False)
+    source = serializers.CharField(required=False)
+    status = serializers.ChoiceField(STORED_STATUSES, required=False, help_text="accepted: not late.")
     limit = serializers.IntegerField(required=False, min_value=1, max_value=200, default=50)
     cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
+
+
+class EventLogQuery(EventsQuery):
+    status = serializers.ChoiceField(STATUSES, required=False)
+    key = serializers.CharField(required=False, help_text="The whole idempotency key.")
+
+
+class EventLogTailQuery(serializers.Serializer):
+    customer_id = serializers.CharField(required=False)
+    metric = serializers.CharField(required=False)
+    source = serializers.CharField(required=False)
+    status = serializers.ChoiceField(STATUSES, required=False)
+    cursor = serializers.CharField(required=False, max_length=4096, help_text="From the answer before.")
+
+
+class LogRowSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(STATUSES)
+    idempotency_key = serializers.CharField(help_text="Empty where the event had none that could be read.")
+    customer_id = serializers.CharField()
+    metric = serializers.CharField()
+    source = serializers.CharField()
+    quantity = ExactField(allow_null=True, help_text="Null of what is refused or held.")
+    timestamp = InstantField(allow_null=True, help_text="Null of what is refused or held.")
+    received_at = InstantField()
+    code = serializers.CharField(help_text="Why it is refused or held; empty of an event.")
+    dead_letter_id = serializers.UUIDField(allow_null=True)
+
+
+class EventLogPageSerializer(serializers.Serializer):
+    data = LogRowSerializer(many=True)
+    next = serializers.URLField(allow_null=True, help_text="The page after this one.")
+
+
+class EventLogFollowedSerializer(serializers.Serializer):
+    data = LogRowSerializer(many=True)
+    cursor = serializers.CharField(help_text="Of the next look.")
 
 
 class FilterSerializer(StrictSerializer):

@@ -11,6 +11,7 @@ from .api.dead_letter_runs import (
     DeadLetterRunView,
 )
 from .api.dead_letters import DeadLetterDiscardView, DeadLetterReplayView, DeadLettersView, DeadLetterView
+from .api.event_log import EventLogTailView, EventLogView
 from .api.events import AliasView, CompoundView, EventsBatchView, EventsView, EventView, MeterCallView
 from .api.meters import MetersView, MeterView
 from .api.profiles import MeteringProfileView
@@ -30,6 +31,8 @@ urlpatterns = [
     path("events/<path:key>/amend", EventAmendView.as_view(), name="event-amend"),
     path("events/<path:key>/void", EventVoidView.as_view(), name="event-void"),
     path("events/<path:key>", EventView.as_view(), name="event"),
+    path("event-log", EventLogView.as_view(), name="event-log"),
+    path("event-log/tail", EventLogTailView.as_view(), name="event-log-tail"),
     path("ingest", AliasView.as_view(), name="ingest"),
     path("ingest/batch", AliasView.as_view(), name="ingest-batch"),
     path("ingest/events", AliasView.as_view(), name="ingest-events"),

@@ -32,8 +32,9 @@ from ..schemas import (
     StoredEventSerializer,
 )
 from ..selectors.corrections import corrections_for, counting_event_for
+from ..selectors.event_log import EVENTS
 from ..selectors.event_steps import refusals_for, steps_of, steps_of_refusal
-from ..selectors.events import EventPlace, StoredEvent, event_for, events_for
+from ..selectors.events import EventPlace, event_for, events_for
 from ..waiting import TooMuchWaits, is_waiting
 from .documentation import (
     ACCEPTED_EXAMPLE,
@@ -78,20 +79,33 @@ class EventsView(IngestView):
         cursor = asked.pop("cursor", None)
         limit = asked.pop("limit")
         # One more than asked for tells whether there is another page.
-        events = events_for(request.user.tenant, limit=limit + 1, after=_place(cursor), **asked)
+        status = asked.pop("status", None)
+        events = events_for(
+            request.user.tenant,
+            limit=limit + 1,
+            after=place_of(cursor),
+            is_late=None if status is None else EVENTS[status],
+            **asked,
+        )
         page = events[:limit]
         address = None
         if len(events) > limit:
-            address = replace_query_param(request.build_absolute_uri(), "cursor", _cursor(page[-1]))
+            address = replace_query_param(
+                request.build_absolute_uri(),
+                "cursor",
+                cursor_of(EventPlace(page[-1].timestamp, page[-1].identity)),
+            )
         return Response({"data": StoredEventSerializer(page, many=True).data, "next": address})
 
 
-def _cursor(last: StoredEvent) -> str:
-    text = f"{instant_text(last.timestamp)} {last.identity}"
+def cursor_of(place: EventPlace) -> str:
+    """Where a page ended, as text for the next one's address."""
+    text = f"{instant_text(place.timestamp)} {place.identity}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _place(cursor: str | None) -> EventPlace | None:
+def place_of(cursor: str | None) -> EventPlace | None:
+    """Raises DRF's ValidationError for what cursor_of has not written."""
     if cursor is None:
         return None
     try:

@@ -15,6 +15,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 
 from aforo.tenancy.models import Tenant
+from aforo.tenancy.selectors.rows import given
 
 from ..event import UsageEvent
 from ..intake.identity import Identity, identity_of
@@ -169,6 +170,8 @@ def events_for(
     end: datetime | None = None,
     customer_id: str | None = None,
     metric: str | None = None,
+    source: str | None = None,
+    is_late: bool | None = None,
     after: EventPlace | None = None,
 ) -> list[StoredEvent]:
     """Stored events as they count today, the latest first, at most *limit* of them: corrected ones as corrected.
@@ -188,7 +191,12 @@ def events_for(
     if metric is not None:
         contexts.append("context.metric = %s")
         values.append(metric)
+    if source is not None:
+        contexts.append("context.source = %s")
+        values.append(source)
     inside: list[Any] = []
+    if is_late is not None:
+        events.append("e.is_late" if is_late else "NOT e.is_late")
     if start is not None:
         events.append("e.occurred_at >= %s")
         inside.append(start)
@@ -212,6 +220,42 @@ def events_for(
         ORDER BY e.occurred_at DESC, e.identity DESC LIMIT %s
         """,
         [*inside, limit, *values, limit],
+    )
+
+
+def events_received_for(
+    tenant: Tenant,
+    *,
+    since: datetime,
+    limit: int,
+    customer_id: str | None = None,
+    metric: str | None = None,
+    source: str | None = None,
+    is_late: bool | None = None,
+) -> list[StoredEvent]:
+    """Stored events received since an instant, the latest received first, at most *limit* of them.
+
+    since: moments ago; the index over times of receipt is coarse, so that this costs what has come since then.
+    """
+    conditions = {
+        "e.tenant_id = %s": tenant.pk,
+        "e.received_at >= %s": since,
+        "customer.external_id = %s": customer_id,
+        "context.metric = %s": metric,
+        "context.source = %s": source,
+        "e.is_late = %s": is_late,
+    }
+    asked = given(**conditions)
+    return _rows(
+        f"""
+        SELECT {_COLUMNS}
+        FROM metering_event e
+        JOIN metering_usagecontext context ON context.id = e.context_id
+        JOIN tenancy_customer customer ON customer.id = context.customer_id
+        WHERE {" AND ".join(asked)}
+        ORDER BY e.received_at DESC, e.identity DESC LIMIT %s
+        """,
+        [*asked.values(), limit],
     )
 
 
