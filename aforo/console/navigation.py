@@ -18,7 +18,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "": (("Home", "home", "admin:index"),),
     "Usage": (
         ("Meters", "speed", "metering.meterrow"),
-        ("Events", "bolt", "console-events"),
+        ("Event log", "bolt", "console-events"),
         ("Dead letters", "mark_email_unread", "metering.deadletter"),
         ("Dead letter runs", "playlist_play", "metering.deadletterrun"),
     ),

@@ -9,5 +9,7 @@ from .tenant_switch import tenant_switch
 urlpatterns = [
     path("tenant", admin.site.admin_view(tenant_switch), name="tenant-switch"),
     path("events/", admin.site.admin_view(events.events_page), name="console-events"),
+    path("live-events/", admin.site.admin_view(events.events_live_page), name="console-events-live"),
+    path("live-events/rows", admin.site.admin_view(events.events_live_rows), name="console-events-live-rows"),
     path("events/<path:key>", admin.site.admin_view(events.event_page), name="console-event"),
 ]

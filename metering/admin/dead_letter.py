@@ -30,12 +30,27 @@ from ..services.dead_letters import dead_letter_discard, dead_letter_replay
 SELECTED_MAX = 100_000
 
 
-class ReasonFilter(TextFilter):
-    title = "reason code"
-    parameter_name = "code"
+class ExactFilter(TextFilter):
+    """By the whole text of the column that parameter_name names."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.filter(code=self.value()) if self.value() else queryset
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+
+
+class ReasonFilter(ExactFilter):
+    title, parameter_name = "reason code", "code"
+
+
+class CustomerFilter(ExactFilter):
+    title, parameter_name = "customer as sent", "customer"
+
+
+class MetricFilter(ExactFilter):
+    title, parameter_name = "metric as sent", "metric"
+
+
+class SourceFilter(ExactFilter):
+    title, parameter_name = "source", "source"
 
 
 class Correction(Ask):
@@ -96,6 +111,9 @@ class DeadLetterAdmin(TenantAdmin):
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ReasonFilter,
+        CustomerFilter,
+        MetricFilter,
+        SourceFilter,
         ("received_at", RangeDateTimeFilter),
     )
     list_filter_submit = True

@@ -72,9 +72,9 @@ class DeadLetterRunAdmin(TenantAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": (("action", "actor"), ("created_at", "finished_at"))}),
-        ("Which, and how", {"fields": ("filters_shown", ("metric_to", "customer_to"), "reason")}),
+        ("Which, and how", {"fields": ("filters_shown", "names_shown", "reason")}),
     )
-    readonly_fields = ("filters_shown",)
+    readonly_fields = ("filters_shown", "names_shown")
     actions_detail = ("replay", "discard", "map_names", "cancel")
     change_form_outer_before_template = "metering/admin/dead_letter_run.html"
     empty_state = (
@@ -99,11 +99,15 @@ class DeadLetterRunAdmin(TenantAdmin):
 
     @display(description="Filters")
     def filters_shown(self, run: DeadLetterRun) -> str:
-        said = {
-            name: f"{len(value):,} selected" if name == "ids" else value
+        said = [
+            f"{len(value):,} selected" if name == "ids" else f"{name} {value}"
             for name, value in run.filters.items()
-        }
-        return ", ".join(f"{name} {value}" for name, value in said.items()) or "every one that waited"
+        ]
+        return ", ".join(said) or "every one that waited"
+
+    @display(description="Mapped to")
+    def names_shown(self, run: DeadLetterRun) -> str:
+        return ", ".join(f"{field} {name}" for field, name in run.names.items()) or "their own names"
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
