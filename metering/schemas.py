@@ -590,6 +590,19 @@ class DeadLettersQuery(SpanQuery):
     source = serializers.CharField(required=False)
 
 
+class DeadLetterGrowthSerializer(serializers.Serializer):
+    is_alarm = serializers.BooleanField(help_text="Both thresholds are reached.")
+    letters = serializers.IntegerField(help_text="Received in the last hour, and waiting still.")
+    share_percent = serializers.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        allow_null=True,
+        help_text="Of what was received in the last hour; null where it is below the threshold, or not counted.",
+    )
+    letters_min = serializers.IntegerField()
+    share_percent_min = serializers.DecimalField(max_digits=5, decimal_places=2)
+
+
 class NewDeadLetterRunSerializer(StrictSerializer, SpanQuery):
     """Which letters, and what to do with them."""
 

@@ -8,8 +8,9 @@ from uuid import UUID
 from celery import shared_task
 
 from aforo.kernel.errors import Problem
-from aforo.tenancy.selectors.tenants import tenant_of
+from aforo.tenancy.selectors.tenants import tenant_of, tenants_all
 
+from .selectors.dead_letter_growth import growth_for
 from .selectors.dead_letters import tenants_holding
 from .services import dead_letter_runs, uploads
 
@@ -46,6 +47,14 @@ def dead_letter_run(tenant_id: int, run_id: str) -> None:
 @shared_task(name="metering.dead_letter_runs_resume")
 def dead_letter_runs_resume() -> None:
     dead_letter_runs.dead_letter_runs_resume()
+
+
+@shared_task(name="metering.dead_letters_watch")
+def dead_letters_watch() -> None:
+    for tenant in tenants_all():
+        growth = growth_for(tenant)
+        if growth.is_alarm:
+            _logger.warning("dead letters grow, tenant=%s: %s", tenant, growth)
 
 
 @shared_task(name="metering.held_letters_replay")

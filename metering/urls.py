@@ -10,7 +10,13 @@ from .api.dead_letter_runs import (
     DeadLetterRunsView,
     DeadLetterRunView,
 )
-from .api.dead_letters import DeadLetterDiscardView, DeadLetterReplayView, DeadLettersView, DeadLetterView
+from .api.dead_letters import (
+    DeadLetterDiscardView,
+    DeadLetterGrowthView,
+    DeadLetterReplayView,
+    DeadLettersView,
+    DeadLetterView,
+)
 from .api.event_log import EventLogTailView, EventLogView
 from .api.events import AliasView, CompoundView, EventsBatchView, EventsView, EventView, MeterCallView
 from .api.meters import MetersView, MeterView
@@ -65,6 +71,7 @@ urlpatterns = [
     path("corrections", CorrectionsView.as_view(), name="corrections"),
     path("corrections/<uuid:correction_id>", CorrectionView.as_view(), name="correction"),
     path("dead-letters", DeadLettersView.as_view(), name="dead-letters"),
+    path("dead-letters/growth", DeadLetterGrowthView.as_view(), name="dead-letter-growth"),
     path("dead-letters/<uuid:letter_id>", DeadLetterView.as_view(), name="dead-letter"),
     path("dead-letters/<uuid:letter_id>/replay", DeadLetterReplayView.as_view(), name="dead-letter-replay"),
     path(

@@ -22,6 +22,7 @@ from billing.selectors.catalog import offerings_for, products_for, rate_plans_fo
 from billing.selectors.invoices import invoices_for
 from billing.selectors.subscriptions import subscriptions_for
 from metering.conservation import conservation_for
+from metering.selectors.dead_letter_growth import growth_for
 from metering.selectors.dead_letters import dead_letters_for
 from metering.selectors.meters import meters_for
 from metering.selectors.tallies import tallies_for
@@ -61,6 +62,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "figures": list(_figures(tenant)),
         "chart": _chart(tenant),
         "conservation": conservation_for(tenant),
+        "growth": growth_for(tenant),
         "steps": [] if all(step.is_done for step in steps) else steps,
         "steps_done": sum(step.is_done for step in steps),
     }

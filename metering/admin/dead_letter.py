@@ -23,6 +23,7 @@ from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 
 from ..models import OPEN, DeadLetter, DeadLetterRunAction
+from ..selectors.dead_letter_growth import growth_for
 from ..services.dead_letter_runs import dead_letter_run_plan
 from ..services.dead_letters import dead_letter_discard, dead_letter_replay
 
@@ -129,7 +130,13 @@ class DeadLetterAdmin(TenantAdmin):
         ("What became of it", {"fields": (("attempts", "changed_at"), ("actor", "reason"), "result")}),
     )
     readonly_fields = ("status_label", "remedy", "payload_shown", "size")
+    list_before_template = "metering/admin/growth.html"
     empty_state = "Every event that is refused is kept here with the reason, to be corrected and sent again."
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        tenant = tenant_of_request(request)
+        growth = growth_for(tenant) if tenant else None
+        return super().changelist_view(request, {**(extra_context or {}), "growth": growth})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = super().get_queryset(request)

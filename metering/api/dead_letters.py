@@ -10,17 +10,20 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from aforo.http.documentation import problems
 
 from ..models import DeadLetter
 from ..schemas import (
+    DeadLetterGrowthSerializer,
     DeadLetterSerializer,
     DeadLettersQuery,
     DeadLetterWithPayloadSerializer,
     DiscardSerializer,
     ReplaySerializer,
 )
+from ..selectors.dead_letter_growth import growth_for
 from ..selectors.dead_letters import dead_letter_for, dead_letters_for
 from ..services.dead_letters import dead_letter_discard, dead_letter_replay
 
@@ -72,6 +75,32 @@ class DeadLettersView(GenericAPIView):
         query.is_valid(raise_exception=True)
         page = self.paginate_queryset(dead_letters_for(request.user.tenant, **query.validated_data))
         return self.get_paginated_response(DeadLetterSerializer(page, many=True).data)
+
+
+class DeadLetterGrowthView(APIView):
+    scopes: ClassVar = {"GET": "read"}
+
+    @extend_schema(
+        tags=["dead letters"],
+        summary="Whether dead letters grow so fast that it is an alarm",
+        description="Of the last hour, against the thresholds of the metering profile; both have to be reached.",
+        responses={200: DeadLetterGrowthSerializer, **problems()},
+        examples=[
+            OpenApiExample(
+                "an alarm",
+                value={
+                    "is_alarm": True,
+                    "letters": 120,
+                    "share_percent": "20.00",
+                    "letters_min": 100,
+                    "share_percent_min": "5.00",
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        return Response(DeadLetterGrowthSerializer(growth_for(request.user.tenant)).data)
 
 
 class DeadLetterView(GenericAPIView):

@@ -219,3 +219,16 @@ def test_pages_walk_through_all(api, stored):
         address = page["next"]
 
     assert sorted(keys) == [f"k{number}" for number in range(7)]
+
+
+def test_growth_is_told(api, acme, letter):
+    assert api.get("/v1/dead-letters/growth").json() == {
+        "is_alarm": False,
+        "letters": 1,
+        "share_percent": None,
+        "letters_min": 100,
+        "share_percent_min": "5.00",
+    }
+    api.patch("/v1/metering-profile", {"alert_letters_min": 1})
+    told = api.get("/v1/dead-letters/growth").json()
+    assert (told["is_alarm"], told["share_percent"]) == (True, "100.00")

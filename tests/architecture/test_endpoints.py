@@ -176,7 +176,13 @@ QUERIES: dict[str, dict[str, str]] = {
 # Lists and figures in which the owner's things show.
 SHOWS = sorted(
     {path for path in UNNAMED if "get" in DESCRIPTION[path]}
-    - {"/v1/usage/conservation", "/v1/billing-profile", "/v1/metering-profile", "/v1/bill-runs"}
+    - {
+        "/v1/usage/conservation",
+        "/v1/dead-letters/growth",
+        "/v1/billing-profile",
+        "/v1/metering-profile",
+        "/v1/bill-runs",
+    }
 )
 
 

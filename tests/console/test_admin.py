@@ -7,13 +7,15 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
+from aforo.kernel.clock import now
 from aforo.tenancy.admin.profile import ProfileAdmin
 from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.models import Tenant
 from billing.models import Charge, Invoice, Product
+from metering.services.profiles import metering_profile_set
 from tests.billing.builders import a_tenant
 
-from .workplace import furnish, signed_in, signed_in_nowhere
+from .workplace import a_dead_letter, furnish, signed_in, signed_in_nowhere
 
 pytestmark = pytest.mark.django_db
 
@@ -192,3 +194,18 @@ def test_a_form_that_another_tab_left_in_another_tenant_saves_nothing(tenants):
 
 def test_a_charge_of_no_version_is_a_form_and_no_error(tenants):
     assert signed_in(tenants[0]).get(f"{address(Charge, 'add')}?version=x").status_code == 200
+
+
+def test_an_alarm_stands_on_the_home_page_and_above_the_dead_letters():
+    tenant = a_tenant()
+    client = signed_in(tenant)
+    pages = ("/admin/", "/admin/metering/deadletter/")
+    a_dead_letter(tenant, received_at=now())
+    for page in pages:
+        assert 'id="growth"' not in client.get(page).content.decode(), page
+
+    metering_profile_set(tenant=tenant, alert_letters_min=1)
+
+    for page in pages:
+        said = client.get(page).content.decode()
+        assert "1 dead letter in the last hour, 100.00 % of what was received." in said, page

@@ -24,6 +24,11 @@ def tenant_by_slug(slug: str, *, environment: str = "live") -> Tenant:
     return tenant
 
 
+def tenants_all() -> QuerySet[Tenant]:
+    """For what is done for each of them in turn."""
+    return Tenant.objects.order_by("pk")
+
+
 def tenant_of(tenant_id: int) -> Tenant:
     """The tenant that a task names. Raises Problem not_found."""
     tenant = Tenant.objects.filter(pk=tenant_id).first()
