@@ -5,7 +5,6 @@ Which terms hold for a period is decided in docs/decisions/0007-terms-in-force.m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -14,9 +13,9 @@ from django.db.models import Q
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, local_midnight
 from aforo.tenancy.models import Customer, Tenant
-from metering.selectors.usage import levels_before, usage_buckets
 
-from .models import Charge, CouponRedemption, Subscription
+from .closed_periods import closed_periods, meter_usage
+from .models import CouponRedemption, Subscription
 from .pipeline import state as values
 from .pipeline.metered import condensed
 from .selectors.invoices import live_invoices_for
@@ -50,6 +49,10 @@ def billing_state(
         .order_by("position", "code")
     )
     priced = tuple(charge_value(charge) for charge in charges)
+    meters = {charge.meter.key: charge.meter.meter() for charge in charges if charge.meter}
+    # First of all, for its marks.
+    closed, marks = closed_periods(tenant=tenant, subscription=subscription, cycle=cycle, meters=meters)
+    usage = meter_usage(tenant=tenant, customer=customer, meters=meters, period=period)
     return values.BillingState(
         tenant=str(tenant),
         customer=customer.external_id,
@@ -63,13 +66,15 @@ def billing_state(
         cycle=cycle,
         as_of=as_of or period.end,
         charges=priced,
-        usage=tuple(condensed(usage, priced) for usage in _usage(tenant, customer, charges, period)),
+        usage=tuple(condensed(each, priced) for each in usage),
         carried_in=_carried_in(subscription, cycle),
         contracts=_contracts(subscription, period, cycle, currency),
         coupons=_coupons(subscription, cycle, currency),
         tax_profile=_tax_profile(tenant, customer, last_day(period, customer.zone)),
         billing_mode=mode,
         wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),
+        closed=closed,
+        marks=marks,
     )
 
 
@@ -81,30 +86,6 @@ def wallet_funds(tenant: Tenant, payer: Customer, currency: str) -> tuple[values
         .order_by("created_at", "id")
     )
     return tuple(values.FundedGrant(grant=grant_value(grant), balance=grant.left) for grant in grants)
-
-
-def _usage(
-    tenant: Tenant, customer: Customer, charges: Iterable[Charge], period: Period
-) -> tuple[values.MeterUsage, ...]:
-    meters = {charge.meter.key: charge.meter.meter() for charge in charges if charge.meter}
-    return tuple(
-        values.MeterUsage(
-            meter=key,
-            hours=tuple(
-                values.HourUsage(hour=part.hour, dimensions=part.dimensions, partial=part.partial)
-                for part in usage_buckets(
-                    tenant=tenant, customer_id=customer.pk, meter=meters[key], period=period
-                )
-            ),
-            levels=tuple(
-                values.MeterLevel(at=level.at, key=level.key, value=level.value, dimensions=level.dimensions)
-                for level in levels_before(
-                    tenant=tenant, customer_id=customer.pk, meter=meters[key], at=period.start
-                )
-            ),
-        )
-        for key in sorted(meters)
-    )
 
 
 def _carried_in(subscription: Subscription, cycle: Period) -> tuple[values.CarriedUnits, ...]:

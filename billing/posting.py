@@ -23,6 +23,7 @@ from .models import (
     Subscription,
     WalletBurn,
 )
+from .pipeline.adjustments import marks_kept
 from .pipeline.state import RULE_VERSION, ZERO, BillingState
 from .selectors.periods import last_day
 from .selectors.profiles import billing_profile_for
@@ -75,6 +76,7 @@ def document_of(state: BillingState, subscription: Subscription, *, draft: Invoi
         issues=canonical_value(state.issues),
         stage_hashes=canonical_value(state.stage_hashes),
         carried_out=canonical_value(state.carried_out),
+        usage_marks=canonical_value(marks_kept(state)),
     )
     return Document(invoice, tuple(_lines(state, invoice)), tuple(_taxes(state, invoice)))
 
@@ -89,6 +91,8 @@ def _lines(state: BillingState, invoice: Invoice) -> list[InvoiceLine]:
             "amount": line.amount,
             "discount": line.discount,
             "tiers": canonical_value(line.tiers),
+            "adjusts": line.adjusts,
+            "corrections": canonical_value(line.corrections),
         }
         for line in state.lines
     ]

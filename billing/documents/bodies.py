@@ -96,6 +96,8 @@ def _line(line: InvoiceLine, currency: str) -> dict[str, Any]:
         "amount": amount_text(line.amount, currency),
         "discount": amount_text(Decimal(line.discount), currency),
         "tiers": [{name: tier[name] for name in TIER} for tier in line.tiers],
+        "adjusts": line.adjusts or None,
+        "corrections": line.corrections,
     }
 
 

@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from aforo.kernel.periods import Period
 
 from ..models import Invoice, InvoiceLine, InvoiceTax
+from ..pipeline.adjustments import subject_of
 from ..selectors.periods import last_day
 from ..selectors.profiles import billing_profile_for
 from .numbers import DEFAULT, day_text, money_text, number_text
@@ -20,6 +21,7 @@ from .sentences import STAGE_NAMES, sentence
 
 # Codes of charges, contracts and coupons may be the same word; the stage says which is meant.
 STAGES_OF_CHARGE = ("quota", "rollover", "aggregation", "allowance", "rating")
+STAGES_OF_ADJUSTMENT = ("rating", "discount")
 STAGES_OF_LINE = {"TRUE_UP": ("commitment",), "CAP": ("commitment",), "DISCOUNT": ("discount",)}
 
 
@@ -114,6 +116,9 @@ def _line(
     line: InvoiceLine, trace: tuple[StageTrace, ...], money: Callable[[Decimal], str], locale: Locale
 ) -> dict[str, Any]:
     is_usage = line.kind == InvoiceLine.Kind.USAGE_FEE
+    # What an earlier period is adjusted by is not what this one says of the same charge.
+    subject = subject_of(line.code, line.adjusts) if line.adjusts else line.code
+    stages = STAGES_OF_ADJUSTMENT if line.adjusts else STAGES_OF_LINE.get(line.kind, STAGES_OF_CHARGE)
     return {
         "description": line.description,
         "quantity": number_text(line.quantity, locale) if is_usage else "",
@@ -122,10 +127,10 @@ def _line(
         "why": [
             said.sentence
             for stage in trace
-            if stage.stage in STAGES_OF_LINE.get(line.kind, STAGES_OF_CHARGE)
+            if stage.stage in stages
             for said in stage.explanations
             # The tiers stand in rows of their own.
-            if said.subject == line.code and said.code != "rating.tier"
+            if said.subject == subject and said.code != "rating.tier"
         ],
     }
 

@@ -66,6 +66,9 @@ class Invoice(TenantRow):
     issues = models.JSONField(default=list)
     stage_hashes = models.JSONField(default=list)
     carried_out = models.JSONField(default=list, help_text="Unused units that the next period takes over.")
+    usage_marks = models.JSONField(
+        default=list, help_text="How much usage there was in the periods it bills or bills again."
+    )
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
@@ -114,6 +117,10 @@ class InvoiceLine(TenantRow):
     amount = AmountField(help_text="Before discounts; a discount line is negative.")
     discount = AmountField(default=0, help_text="Share of the discounts, zero or negative.")
     tiers = models.JSONField(default=list, help_text="How the amount came to be.")
+    adjusts = models.CharField(
+        max_length=32, blank=True, help_text="Number of the invoice whose period the line corrects."
+    )
+    corrections = models.JSONField(default=list, help_text="Ids of the corrections that it comes of.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["invoice", "position"], name="invoice_line_position")]

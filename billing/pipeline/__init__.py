@@ -24,7 +24,7 @@ from .stages import (
     settlement,
     tax,
 )
-from .state import INPUTS, RESULTS, RULE_VERSION, BillingState, StageHash
+from .state import INPUTS, RESULTS, RULE_VERSION, BillingState, ClosedPeriod, Rerun, StageHash
 
 
 class Stage(Protocol):
@@ -56,6 +56,8 @@ def name_of(stage: Stage) -> str:
 
 
 NAMES = tuple(name_of(stage) for stage in STAGES)
+# A closed period is billed again up to here: an adjustment has its discounts in it, and is taxed with its invoice.
+RERUN_UNTIL = name_of(discount)
 
 
 class BrokenStage(RuntimeError):
@@ -65,6 +67,7 @@ class BrokenStage(RuntimeError):
 def run(state: BillingState, *, since: str | None = None, until: str | None = None) -> BillingState:
     """Take the state through the stages from *since* (the first) to *until* (the last), both included, in order.
 
+    Before the first stage, the closed periods of the input are run themselves (state.reruns).
     Stops after a stage that raised a critical or a pending issue (state.is_blocked).
     Raises ValueError for a name outside NAMES or another rule version's input, BrokenStage for a wrong stage.
 
@@ -74,11 +77,34 @@ def run(state: BillingState, *, since: str | None = None, until: str | None = No
         raise ValueError(f"rule version {state.rule_version} is unknown; this engine has {RULE_VERSION}")
     first = 0 if since is None else NAMES.index(since)
     last = len(NAMES) if until is None else NAMES.index(until) + 1
+    if first == 0:
+        state = _with_reruns(state)
     for stage in STAGES[first:last]:
         state = _checked(stage, before=state, after=stage.run(state))
         if state.is_blocked:
             break
     return state
+
+
+def _with_reruns(state: BillingState) -> BillingState:
+    """What blocks a closed period blocks the invoice that would adjust it, and is said of that period."""
+    reruns, issues = [], []
+    for closed in state.closed:
+        rerun = run(_begun(closed), until=RERUN_UNTIL)
+        reruns.append(Rerun(invoice=closed.invoice, lines=rerun.lines))
+        if rerun.is_blocked:
+            issues += [
+                replace(issue, subject=closed.invoice, sentence=f"{closed.invoice}: {issue.sentence}")
+                for issue in rerun.issues
+                if issue.severity != "warning"
+            ]
+    return replace(state, reruns=tuple(reruns), issues=(*state.issues, *issues))
+
+
+def _begun(closed: ClosedPeriod) -> BillingState:
+    """The closed period's input as a state before its first stage."""
+    given = {name: getattr(closed.input, name) for name in INPUTS}
+    return BillingState(**{**given, "rule_version": closed.rule_version})
 
 
 def _checked(stage: Stage, *, before: BillingState, after: BillingState) -> BillingState:

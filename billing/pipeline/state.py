@@ -175,6 +175,58 @@ class FundedGrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BilledLine:
+    """What has been billed of a closed period under a line's kind and code: by its invoice and by adjustments since.
+
+    amount: after discounts. quantity: as of Line.
+    """
+
+    kind: str
+    code: str
+    quantity: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageCorrection:
+    """A correction of an event that a closed period's usage has changed by.
+
+    id: the correction's. text: what it did, as in "amended req_7f2a". meters: those the event counts for.
+    """
+
+    id: str
+    text: str
+    meters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedPeriod:
+    """An earlier period whose invoice is issued and whose usage may have changed since.
+
+    invoice: its number. input: what that invoice sealed, with the usage as it is known now. rule_version: the input's.
+    corrections: none where nothing but late usage came.
+    """
+
+    invoice: str
+    rule_version: str
+    input: BillingInput
+    billed: tuple[BilledLine, ...]
+    corrections: tuple[UsageCorrection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageMark:
+    """How much a period's usage was when it was read; more events or a later correction mean that it has changed.
+
+    start: the period's. events: in the hours of the period. correction: the tenant's last one by then, 0 for none.
+    """
+
+    start: datetime
+    events: int
+    correction: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BillingInput:
     """Everything a run may look at; sealed with the invoice, so that it can be recomputed in years.
 
@@ -184,6 +236,7 @@ class BillingInput:
     period: what is billed. cycle: the whole billing period that it was cut from, equal to it where nothing was cut.
     as_of: the instant of the run; wallet grants count as they stand then.
     coupons: in the order they were attached. billing_mode: POSTPAID, PREPAID or HYBRID.
+    closed: earlier periods that are billed again, in order. marks: of this period and of those.
     """
 
     rule_version: str = RULE_VERSION
@@ -206,6 +259,8 @@ class BillingInput:
     tax_profile: TaxProfile = field(default_factory=TaxProfile)
     billing_mode: str = "POSTPAID"
     wallet: tuple[FundedGrant, ...] = ()
+    closed: tuple[ClosedPeriod, ...] = ()
+    marks: tuple[UsageMark, ...] = ()
 
 
 # --- what the stages write ---------------------------------------------------------------------------------------
@@ -258,6 +313,9 @@ class Line:
     kind: CHARGE, USAGE_FEE, PRORATION, TRUE_UP or CAP. code: the charge's or the contract's.
     quantity: metered units (of a fee, 1). unrounded: at full precision. amount: rounded once to the minor unit;
     negative for a cap. discount: the line's share of all discounts, zero or negative. tiers: how it came to be.
+    adjusts: the number of the invoice whose period the line corrects, empty for a line of this period; the line is then
+    the difference of what that period comes to and what was billed, discounts included, and has either sign.
+    corrections: ids of those that it comes of.
     """
 
     kind: str
@@ -268,6 +326,16 @@ class Line:
     amount: Decimal
     discount: Decimal = ZERO
     tiers: tuple[TierCharge, ...] = ()
+    adjusts: str = ""
+    corrections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun:
+    """A closed period's lines with their discounts, as its usage is known now."""
+
+    invoice: str
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,11 +456,12 @@ class StageHash:
 class BillingState(BillingInput):
     """The input, and what the stages made of it; each field names the stage that writes it."""
 
+    reruns: tuple[Rerun, ...] = ()  # the runner, before the first stage
     caps: tuple[QuotaCap, ...] = ()  # quota
     allowances: tuple[Allowance, ...] = ()  # rollover
     quantities: tuple[Quantity, ...] = ()  # aggregation
     billables: tuple[BillableQuantity, ...] = ()  # allowance
-    lines: tuple[Line, ...] = ()  # rating; commitment adds, discount gives each its share
+    lines: tuple[Line, ...] = ()  # rating; commitment adds, discount gives each its share and cuts credits
     discounts: tuple[DiscountLine, ...] = ()  # discount
     taxes: tuple[TaxLine, ...] = ()  # tax
     routing: Routing = field(default_factory=Routing)  # routing

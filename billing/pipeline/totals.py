@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from aforo.kernel.decimals import EXACT, total
 
-from .state import BillingState, Totals
+from .state import BillingState, Line, Totals
 
 COMMITMENT_KINDS = frozenset({"TRUE_UP", "CAP"})
 
@@ -23,8 +23,8 @@ def totals_of(state: BillingState) -> Totals:
     """
     tax_added = total(tax.amount for tax in state.taxes if not tax.is_inclusive)
     return Totals(
-        subtotal=total(line.amount for line in state.lines if line.kind not in COMMITMENT_KINDS),
-        commitment=total(line.amount for line in state.lines if line.kind in COMMITMENT_KINDS),
+        subtotal=total(line.amount for line in state.lines if not _is_commitment(line)),
+        commitment=total(line.amount for line in state.lines if _is_commitment(line)),
         discount=total(discount.amount for discount in state.discounts),
         tax=total(tax.amount for tax in state.taxes),
         tax_added=tax_added,
@@ -32,3 +32,8 @@ def totals_of(state: BillingState) -> Totals:
         wallet_amount=state.routing.wallet_amount,
         due_amount=state.routing.due_amount,
     )
+
+
+def _is_commitment(line: Line) -> bool:
+    """A true-up or cap of this period; what an earlier period's commitment is adjusted by is a line like any other."""
+    return line.kind in COMMITMENT_KINDS and not line.adjusts

@@ -71,6 +71,15 @@ class InvoiceLineSerializer(serializers.Serializer):
     amount = serializers.CharField(help_text="Before discounts; of a discount, negative.")
     discount = serializers.CharField(help_text="The line's share of all discounts, zero or negative.")
     tiers = InvoiceTierSerializer(many=True)
+    adjusts = serializers.CharField(
+        allow_null=True,
+        help_text="Number of an earlier invoice, where the line is the difference of what its period comes to now and "
+        "what was billed.",
+    )
+    corrections = serializers.ListField(
+        child=serializers.UUIDField(),
+        help_text="Ids of the corrections that an adjusting line comes of; none where late usage came.",
+    )
 
 
 class InvoiceTaxSerializer(serializers.Serializer):

@@ -19,6 +19,7 @@ from aforo.tenancy.models import Tenant
 from .. import posting, proof
 from ..models import Invoice, InvoiceSequence
 from ..pipeline import BrokenStage
+from ..pipeline.adjustments import marks_kept
 from ..pipeline.state import ZERO, BillingState
 from ..selectors.invoices import issued_invoices_for
 from ..selectors.ledger import ledger_entries_for, trial_balance
@@ -27,7 +28,10 @@ INVOICE_FIGURES = (
     *("subtotal", "commitment", "discount", "tax", "total", "wallet_amount", "due_amount"),
     *("currency", "period_start", "period_end", "last_on"),
 )
-LINE_FIELDS = ("kind", "code", "description", "quantity", "amount", "discount", "tiers")
+LINE_FIELDS = (
+    *("kind", "code", "description", "quantity", "amount", "discount", "tiers"),
+    *("adjusts", "corrections"),
+)
 TAX_FIELDS = ("jurisdiction", "name", "percent", "is_inclusive", "taxable_amount", "amount")
 
 
@@ -84,8 +88,9 @@ def _hash_differences(what: str, computed: str, stored: str) -> Iterator[str]:
 
 def _result_differences(invoice: Invoice, state: BillingState) -> Iterator[str]:
     yield from _hash_differences("result", proof.result_hash(state), invoice.result_hash)
-    for name in ("trace", "issues", "stage_hashes", "carried_out"):
-        computed, stored = canonical_value(getattr(state, name)), getattr(invoice, name)
+    written = {name: getattr(state, name) for name in ("trace", "issues", "stage_hashes", "carried_out")}
+    for name, value in {**written, "usage_marks": marks_kept(state)}.items():
+        computed, stored = canonical_value(value), getattr(invoice, name)
         if computed != stored:
             yield f"{name}: differs from the recomputed one at entry {_first_difference(computed, stored)}"
 

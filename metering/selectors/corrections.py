@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -59,3 +61,36 @@ def corrected_instants(tenant: Tenant, *, customer_id: int, metric: str) -> list
     superseded = corrections.filter(superseded_context__in=contexts).values_list("superseded_at", flat=True)
     replaced = corrections.filter(replacement_context__in=contexts).values_list("replacement_at", flat=True)
     return [*superseded, *replaced]
+
+
+def last_correction(tenant: Tenant) -> int:
+    """The sequence of the tenant's last correction; 0 where there was none."""
+    last = Correction.objects.of(tenant).order_by("-sequence").first()
+    return last.sequence if last else 0
+
+
+class CorrectedUsage(NamedTuple):
+    """A correction with one of the one or two places whose usage it changed."""
+
+    correction: Correction
+    metric: str
+    at: datetime
+
+
+def corrected_usage(
+    tenant: Tenant, *, customer_id: int, metrics: Collection[str], after: int
+) -> list[CorrectedUsage]:
+    """What corrections after a sequence changed of a customer's usage, in their order. customer_id: the customer's row."""
+    changed = []
+    for name in ("superseded", "replacement"):
+        rows = Correction.objects.of(tenant).filter(
+            **{
+                "sequence__gt": after,
+                f"{name}_context__customer_id": customer_id,
+                f"{name}_context__metric__in": list(metrics),
+            }
+        )
+        for row in rows.select_related(f"{name}_context"):
+            metric = getattr(row, f"{name}_context").metric
+            changed.append(CorrectedUsage(row, metric, getattr(row, f"{name}_at")))
+    return sorted(changed, key=lambda one: one.correction.sequence)

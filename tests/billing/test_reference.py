@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from billing import pipeline
 from billing.calculators.invoice import invoice
 from billing.calculators.price import price
-from billing.pipeline import stages
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "billing"
@@ -32,7 +32,7 @@ def test_the_worked_example_is_the_one_that_is_run():
 
 
 def test_every_issue_is_explained():
-    source = "".join(path.read_text() for path in Path(stages.__file__).parent.glob("*.py"))
+    source = "".join(path.read_text() for path in Path(pipeline.__file__).parent.rglob("*.py"))
     raised = set(re.findall(r'severity="\w+",\s+code="(\w+)"', source)) | {"over_admitted", "quota_exceeded"}
     explained = set(
         re.findall(r"^\| `(\w+)` \| (?:warning|critical)", (DOCS / "pipeline.md").read_text(), re.MULTILINE)

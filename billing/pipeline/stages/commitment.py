@@ -22,13 +22,13 @@ from ..trace import explained
 READS = frozenset({"contracts", "lines", "period", "cycle", "zone", "currency", "rounding"})
 WRITES = frozenset({"lines"})
 
-# Setup fees and taxes do not count towards a commitment.
+# Setup fees and taxes do not count towards a commitment, and neither do adjustments of earlier periods.
 COUNTED_KINDS = frozenset({"CHARGE", "USAGE_FEE", "PRORATION"})
 
 
 def run(state: BillingState) -> BillingState:
     """80.00 used, minimum 100.00: a true-up line of 20.00; 120.00 used, maximum 100.00: a cap line of −20.00."""
-    counted = total(line.amount for line in state.lines if line.kind in COUNTED_KINDS)
+    counted = total(line.amount for line in state.lines if line.kind in COUNTED_KINDS and not line.adjusts)
     minimum, why_minimum = _committed(state, "minimum", lambda contract: contract.minimum_amount)
     maximum, why_maximum = _committed(state, "maximum", lambda contract: contract.maximum_amount)
     code = "+".join(contract.code for contract, _ in in_force(state.contracts, state.period))

@@ -13,6 +13,7 @@ from aforo.kernel.decimals import EXACT, total
 from aforo.kernel.money import allocate, round_minor
 
 from ...proration import prorated, share
+from ..adjustments import credits_within
 from ..contracts import in_force
 from ..state import ZERO, BillingState, DiscountLine
 from ..totals import COMMITMENT_KINDS
@@ -26,8 +27,10 @@ def run(state: BillingState) -> BillingState:
     """100.00, 10 % off: −10.00; a coupon of 250.00 on 100.00 takes 100.00 and no more.
 
     Each discount is rounded once, then shared among the lines by largest remainder, so that the shares add up to it.
+    Adjustments of earlier periods have their own discounts in them and take no part; what this invoice cannot give
+    back of them is left for the next.
     """
-    lines, discounts, why = state.lines, [], []
+    lines, discounts, why = tuple(line for line in state.lines if not line.adjusts), [], []
     for offer in _offers(state):
         remaining = [EXACT.add(line.amount, line.discount) for line in lines]
         scope = [
@@ -56,7 +59,16 @@ def run(state: BillingState) -> BillingState:
         why.append(
             explained("discount", offer.kind.lower(), offer.code, base=base, wanted=wanted, amount=taken)
         )
-    return replace(state, lines=lines, discounts=tuple(discounts), trace=(*state.trace, *why))
+    net = total(EXACT.add(line.amount, line.discount) for line in lines)
+    adjusting = tuple(line for line in state.lines if line.adjusts)
+    given, issues, reasons = credits_within(net, adjusting, state.currency)
+    return replace(
+        state,
+        lines=(*lines, *given),
+        discounts=tuple(discounts),
+        issues=(*state.issues, *issues),
+        trace=(*state.trace, *why, *reasons),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,15 +16,19 @@ from aforo.kernel.money import round_minor
 from ... import pricing
 from ...pricing.terms import ZERO, Billable, InvalidTerms, Rated, Terms
 from ...proration import prorated, share
+from ..adjustments import adjusted
 from ..state import BillingState, Charge, Explanation, Issue, Line
 from ..trace import explained, texts
 
-READS = frozenset({"charges", "billables", "currency", "rounding", "zone", "period", "cycle"})
+READS = frozenset(
+    {"charges", "billables", "currency", "rounding", "zone", "period", "cycle", "closed", "reruns"}
+)
 WRITES = frozenset({"lines"})
 
 
 def run(state: BillingState) -> BillingState:
-    """One line for each charge, by position; fees for a cut period by its share of the cycle.
+    """One line for each charge, by position; fees for a cut period by its share of the cycle; then the adjustments of
+    earlier periods.
 
     15,000 calls, 0.010 to 1,000, 0.008 to 10,000, then 0.005: 10.00 + 72.00 + 25.00 = 107.00.
     """
@@ -56,6 +60,10 @@ def run(state: BillingState) -> BillingState:
         why += _explained(charge, price)
         line, reasons = _line(state, charge, quantity, price)
         lines.append(line)
+        why += reasons
+    for closed, rerun in zip(state.closed, state.reruns, strict=True):
+        adjusting, reasons = adjusted(closed, rerun)
+        lines += adjusting
         why += reasons
     return replace(state, lines=tuple(lines), issues=(*state.issues, *issues), trace=(*state.trace, *why))
 

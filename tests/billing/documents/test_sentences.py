@@ -13,13 +13,13 @@ from billing import pipeline
 from billing.documents.sentences import SENTENCES, STAGE_NAMES, sentence
 
 US = Locale("en", "US")
-STAGES = Path(pipeline.__file__).parent / "stages"
+PIPELINE = Path(pipeline.__file__).parent
 
 
 def explanations() -> dict[str, list[set[str]]]:
-    """The calls of `explained` in the stages' source: code (stage.* where it is computed) -> facts of each call."""
+    """The calls of `explained` in the pipeline's source: code (stage.* where it is computed) -> facts of each call."""
     found: dict[str, list[set[str]]] = {}
-    for path in sorted(STAGES.glob("*.py")):
+    for path in sorted(PIPELINE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "explained":
                 stage, code = node.args[0], node.args[1]
