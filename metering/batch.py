@@ -8,33 +8,30 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Literal, NamedTuple
 
-import msgspec
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Refusal
 
-from .buckets import bucket_lines, buckets_merge
-from .contexts import ContextKey, context_ids
+from .buckets import buckets_merge
 from .dead_letters import letter_of, letter_of_body, letters_file
-from .event import INTAKE_ID_MASK, Accepted, Refused, RefusedBody, Submission, UsageEvent
+from .event import INTAKE_ID_MASK, Refused, RefusedBody, Submission
 from .intake.identity import Identity, conflict, identity_of, judge
 from .locks import new_events_locked
 from .models import DeadLetter
 from .partitions import months_ensure
-from .ports import CustomerDirectory, customer_directory
 from .reading import Item, Read, is_outage, items_of, reads_of
-from .staging import copy_in, escaped
+from .rows import Rows
+from .staging import copy_in
 
 _logger = logging.getLogger(__name__)
-_json = msgspec.json.Encoder(decimal_format="number")
 
 
 class Outcome(NamedTuple):
@@ -67,33 +64,45 @@ def store(submissions: Sequence[Submission], *, is_replay: bool = False) -> list
     Returns for each submission the outcomes of its events, in their order; none for one that was set aside (LogEntry).
     Raises django.db.Error where the store is away; the transaction is then lost.
     """
-    return reads_store(reads_of(submissions), is_replay=is_replay)
+    return batch_store(Batch.of(reads_of(submissions)), is_replay=is_replay)
 
 
-def reads_store(reads: Sequence[Read], *, is_replay: bool = False) -> list[list[Outcome]]:
-    """The same for submissions that were read and judged before."""
+class Batch(NamedTuple):
+    """Submissions that were read and judged; rows: of their events, None where they could not be made of all at once."""
+
+    reads: Sequence[Read]
+    items: Sequence[Item]
+    rows: Rows | None
+
+    @classmethod
+    def of(cls, reads: Sequence[Read]) -> Batch:
+        """Made ready for `batch_store`; raises django.db.Error where the store has to be asked and is away."""
+        items = list(items_of(reads))
+        try:
+            return cls(reads, items, Rows(items))
+        except Exception as error:
+            if is_outage(error):
+                raise
+            # Found again while the batch is halved, down to the event that it is about.
+            return cls(reads, items, None)
+
+
+def batch_store(batch: Batch, *, is_replay: bool = False) -> list[list[Outcome]]:
+    """`store` for submissions that were made ready before."""
     with transaction.atomic(savepoint=False):
-        new_events_locked({read.submission.tenant_id for read in reads})
-        for read in reads:
+        new_events_locked({read.submission.tenant_id for read in batch.reads})
+        for read in batch.reads:
             if read.fault is not None:
                 read.set_aside(read.fault)
-        items = list(items_of(reads))
-        months_ensure(_months(items))
-        outcomes = iter(_written(items, is_replay))
-        return [[next(outcomes) for _ in read.verdicts] for read in reads]
+        outcomes = iter(_written(batch.items, is_replay, batch.rows))
+        return [[next(outcomes) for _ in read.verdicts] for read in batch.reads]
 
 
-def _months(items: Iterable[Item]) -> Iterable[datetime]:
-    """One instant of each month that the events lie in."""
-    times = (item.verdict.event.timestamp for item in items if isinstance(item.verdict, Accepted))
-    return {(time.year, time.month): time for time in times}.values()
-
-
-def _written(items: Sequence[Item], is_replay: bool) -> list[Outcome]:
+def _written(items: Sequence[Item], is_replay: bool, rows: Rows | None = None) -> list[Outcome]:
     """Write all; a batch that the store refuses is halved, down to the event that it will not have."""
     try:
         with transaction.atomic():
-            return _Write(items, is_replay).outcomes()
+            return _Write(rows or Rows(items), is_replay).outcomes()
     except Exception as error:
         if is_outage(error):
             raise
@@ -110,24 +119,12 @@ def _refused(item: Item, is_replay: bool, error: Exception) -> Outcome:
     refusal = Refusal("storage_refused", f"The store could not keep the event: {reason}.")
     try:
         with transaction.atomic():
-            return _Write([item.refused(refusal)], is_replay).outcomes()[0]
+            return _Write(Rows([item.refused(refusal)]), is_replay).outcomes()[0]
     except Exception as second:
         if is_outage(second):
             raise
         item.read.set_aside(second)
         return Outcome("refused", refusal)
-
-
-class _New(msgspec.Struct, gc=False):
-    """The first event of the batch under its key; perhaps not the first ever.
-
-    place: among the items. customer_id: the customer's row.
-    """
-
-    place: int
-    item: Item
-    event: UsageEvent
-    customer_id: int
 
 
 _STAGE = """
@@ -194,14 +191,14 @@ ON CONFLICT (tenant_id, day) DO UPDATE SET
 class _Write:
     """One attempt at writing items, inside a savepoint."""
 
-    def __init__(self, items: Sequence[Item], is_replay: bool) -> None:
-        self._items = items
+    def __init__(self, rows: Rows, is_replay: bool) -> None:
+        self._rows = rows
+        self._items = rows.items
         self._is_replay = is_replay
         # What nothing below decides was read before.
-        self._outcomes = [COPY] * len(items)
+        self._outcomes = [COPY] * len(rows.items)
         self._letters: list[DeadLetter] = []
         self._duplicates: list[tuple[int, int]] = []
-        self._late: Counter[tuple[int, date]] = Counter()
         # The letters that are replayed, as (tenant, intake id).
         self._replayed: set[tuple[int, int]] = set()
 
@@ -212,25 +209,14 @@ class _Write:
         with connection.cursor() as cursor:
             cursor.execute(_STAGE)
             filed = self._filed(cursor)
-            firsts: dict[tuple[int, bytes], int] = {}
-            repeats: list[tuple[int, int]] = []
-            refused: list[int] = []
-            for place, item in enumerate(self._items):
-                if item.read.is_repeated or (filed and (item.tenant_id, item.intake_id) in filed):
-                    continue
-                if isinstance(item.verdict, Accepted):
-                    event = item.verdict.event
-                    first = firsts.setdefault((event.tenant_id, event.identity), place)
-                    if first != place:
-                        repeats.append((place, first))
-                else:
-                    refused.append(place)
-            stored = self._insert(cursor, list(firsts.values()))
+            if filed:
+                self._rows = Rows(self._items, leave_out=filed)
+            stored = self._insert(cursor)
             for place, existing in stored.items():
                 self._judge(place, existing)
-            for place, first in repeats:
+            for place, first in self._rows.repeats:
                 self._judge(place, stored.get(first) or self._identity_of(first))
-            self._refuse(cursor, refused)
+            self._refuse(cursor, self._rows.refused)
             letters_file(self._letters)
             if self._duplicates:
                 cursor.execute(_DUPLICATES, [now(), *_columns(self._duplicates)])
@@ -258,23 +244,19 @@ class _Write:
                 filed.add((tenant_id, intake_id))
         return filed
 
-    def _insert(self, cursor: CursorWrapper, places: Sequence[int]) -> dict[int, Identity]:
+    def _insert(self, cursor: CursorWrapper) -> dict[int, Identity]:
         """Insert what is new, with its buckets; returns what is stored under the keys of the others."""
-        if not places:
+        rows = self._rows
+        if not rows.firsts:
             return {}
-        news = [_new(place, self._items[place]) for place in places]
-        copy_in(cursor, "metering_staging", map(_line, news, _contexts(news)))
-        with connection.connection.pipeline():
-            cursor.execute(_INSERT)
-            # While the store works. Most batches are new as a whole; the others' buckets are made again.
-            lines = _bucket_lines(news)
-            old = {place for (place,) in cursor.fetchall()}
-        fresh = [new for new in news if new.place not in old] if old else news
-        for new in fresh:
-            self._outcomes[new.place] = ACCEPTED
-            if new.item.verdict.is_late:
-                self._late[new.item.tenant_id, new.item.read.day] += 1
-        buckets_merge(cursor, _bucket_lines(fresh) if old else lines)
+        months_ensure(rows.months())
+        copy_in(cursor, "metering_staging", rows.event_lines)
+        cursor.execute(_INSERT)
+        old = {place for (place,) in cursor.fetchall()}
+        for place in rows.firsts:
+            if place not in old:
+                self._outcomes[place] = ACCEPTED
+        buckets_merge(cursor, rows.bucket_lines_without(old) if old else rows.bucket_lines)
         if not old:
             return {}
         cursor.execute(_STORED, [list(old)])
@@ -341,53 +323,11 @@ class _Write:
                 counts["received"] -= 1
                 counts["dead_letters"] -= 1
             place = end
-        for day, count in self._late.items():
+        accepted = [place for place in self._rows.firsts if self._outcomes[place] is ACCEPTED]
+        for day, count in self._rows.late(accepted).items():
             tally[day]["late"] = count
         rows = [(*key, *(counts[name] for name in _TALLY_NAMES)) for key, counts in tally.items()]
         cursor.execute(_TALLY, _columns(rows))
-
-
-def _new(place: int, item: Item) -> _New:
-    event = item.verdict.event
-    return _New(place, item, event, item.read.directory.customer(event.customer_id).id)
-
-
-def _contexts(news: Sequence[_New]) -> list[int]:
-    """The context row of each event, made where there is none yet."""
-    bought = customer_directory()
-    customers: dict[int, set[int]] = defaultdict(set)
-    for new in news:
-        customers[new.event.tenant_id].add(new.customer_id)
-    for tenant_id, customer_ids in customers.items():
-        bought.customers_expect(tenant_id=tenant_id, customer_ids=customer_ids)
-    keys = [_context_key(new, bought) for new in news]
-    ids = context_ids(set(keys))
-    return [ids[key] for key in keys]
-
-
-def _context_key(new: _New, bought: CustomerDirectory) -> ContextKey:
-    event = new.event
-    context = bought.context_at(
-        tenant_id=event.tenant_id, customer_id=new.customer_id, metric=event.metric, at=event.timestamp
-    )
-    return ContextKey(event.tenant_id, new.customer_id, event.metric, event.source, context)
-
-
-def _bucket_lines(news: Iterable[_New]) -> list[str]:
-    return bucket_lines(
-        (new.event, new.customer_id, new.item.read.directory.meters_for(new.event.metric)) for new in news
-    )
-
-
-def _line(new: _New, context_id: int) -> str:
-    """A row of metering_staging as COPY reads it."""
-    event, item = new.event, new.item
-    properties = _json.encode(event.properties).decode() if event.properties else "{}"
-    return (
-        f"{new.place}\t{event.tenant_id}\t{event.identity.hex()}\t{event.fingerprint}\t{item.intake_id}\t"
-        f"{event.is_timestamp_given}\t{context_id}\t{event.timestamp.isoformat()}\t{item.read.received}\t"
-        f"{item.verdict.is_late}\t{event.quantity}\t{escaped(event.idempotency_key)}\t{escaped(properties)}"
-    )
 
 
 def _refusal_of(verdict: Refused | RefusedBody) -> Refusal:

@@ -70,6 +70,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     mapping: where in a webhook's payload our fields are found (mapping.py); None where it uses our own names.
     judged_at: the instant its times are checked against, where that is not the time of receipt: the replay of an event
         that was refused because it lay in the future.
+    accepted: the events that intake made of the body, as `accepted_pack` packs them; None where nobody has judged it yet,
+        or not all of its events were accepted.
 
     New fields go to the end and have a default, so that yesterday's log can be read.
     """
@@ -90,6 +92,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     refused_body: RefusedBody | None = None
     judged_at: datetime | None = None
     mapping: Mapping[str, str] | None = None
+    accepted: bytes | None = None
 
     def refused(self, problem: Problem) -> Submission:
         """The submission as it goes into the log when its body cannot be read; it becomes one dead letter.
@@ -105,7 +108,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         return (self.intake_id + index) & INTAKE_ID_MASK
 
 
-class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """One immutable fact of usage, normalized: the seven required fields, then what belongs to them.
 
     customer_id: the customer's external id. quantity: exact. timestamp: an aware instant in UTC.
@@ -131,7 +134,7 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.timestamp if self.is_timestamp_given else None
 
 
-class Accepted(msgspec.Struct, frozen=True, gc=False):
+class Accepted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A valid event; is_late where it is older than 24 hours on receipt."""
 
     event: UsageEvent

@@ -1,15 +1,21 @@
-"""A submission as the bytes of one log entry, and back."""
+"""A submission as the bytes of one log entry, and back; and in it the events that intake accepted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from .event import Submission
+from .event import Accepted, Refused, Submission
+from .strict_json import number_read
 
 # The first byte names the form, so that a log written by yesterday's version is read, not guessed at.
 _FORM = b"\x01"
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Submission)
+# JSON, because its numbers keep their digits: MessagePack has no decimals for the values of properties.
+_accepted_encoder = msgspec.json.Encoder(decimal_format="number")
+_accepted_decoder = msgspec.json.Decoder(list[Accepted], float_hook=number_read)
 
 
 class EntryUnreadable(ValueError):
@@ -32,3 +38,21 @@ def submission_unpack(entry: bytes) -> Submission:
         return _decoder.decode(memoryview(entry)[1:])
     except (msgspec.MsgspecError, ValueError) as error:
         raise EntryUnreadable(f"the log entry cannot be read: {error}") from error
+
+
+def accepted_pack(verdicts: Sequence[Accepted | Refused]) -> bytes | None:
+    """A body's events for Submission.accepted; None where one of them was refused."""
+    if all(type(verdict) is Accepted for verdict in verdicts):
+        return _accepted_encoder.encode(verdicts)
+    return None
+
+
+def accepted_unpack(packed: bytes) -> list[Accepted]:
+    """The very events that `accepted_pack` was given.
+
+    Raises EntryUnreadable.
+    """
+    try:
+        return _accepted_decoder.decode(packed)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise EntryUnreadable(f"the entry's events cannot be read: {error}") from error

@@ -16,7 +16,7 @@ from .decoding import decode
 from .event import Accepted, Refused, RefusedBody, Submission
 from .intake import accept_each
 from .log import entry_insert, shard_of
-from .packing import submission_pack
+from .packing import accepted_unpack, submission_pack
 from .ports import Directory
 from .raw_events import RawEvents, located
 from .selectors.directory import directory_for
@@ -37,7 +37,7 @@ def is_outage(error: Exception) -> bool:
 
 @dataclass(slots=True, eq=False)
 class Read:
-    """A submission with the raw events of its body and the verdicts on them.
+    """A submission with the verdicts on the events of its body.
 
     directory: what the verdicts were given by. is_repeated: the same submission stands before it in the batch.
     received, day: its time of receipt as text, and the UTC day it counts for.
@@ -45,14 +45,21 @@ class Read:
     """
 
     submission: Submission
-    raws: RawEvents
-    verdicts: Sequence[Accepted | Refused | RefusedBody]
     directory: Directory
     is_repeated: bool
     received: str
     day: date
+    verdicts: Sequence[Accepted | Refused | RefusedBody] = ()
     fault: Exception | None = None
     is_set_aside: bool = False
+    _raws: RawEvents | None = None
+
+    @property
+    def raws(self) -> RawEvents:
+        """The events as they stand in the body, which is decoded when somebody asks. Raises Problem."""
+        if self._raws is None:
+            self._raws = decode(self.submission)
+        return self._raws
 
     def set_aside(self, error: Exception) -> None:
         """Keep the whole submission for a person to look at (LogEntry.problem), so that others pass."""
@@ -111,8 +118,6 @@ def reads_of(submissions: Iterable[Submission]) -> list[Read]:
 def _read(submission: Submission, directory: Directory, *, is_repeated: bool) -> Read:
     read = Read(
         submission=submission,
-        raws=RawEvents(),
-        verdicts=(),
         directory=directory,
         is_repeated=is_repeated,
         received=submission.received_at.isoformat(),
@@ -120,8 +125,7 @@ def _read(submission: Submission, directory: Directory, *, is_repeated: bool) ->
     )
     try:
         if submission.refused_body is None:
-            read.raws = raws = decode(submission)
-            read.verdicts = accept_each(raws, submission, directory)
+            read.verdicts = _accepted(submission, directory) or accept_each(read.raws, submission, directory)
         else:
             read.verdicts = (submission.refused_body,)
     except Problem as problem:
@@ -131,6 +135,24 @@ def _read(submission: Submission, directory: Directory, *, is_repeated: bool) ->
             raise
         read.fault = error
     return read
+
+
+def _accepted(submission: Submission, directory: Directory) -> list[Accepted] | None:
+    """What intake accepted when the submission was received, where the directory still has all that it names.
+
+    All else of a verdict depends on the submission alone and would come out the same.
+    """
+    if submission.accepted is None:
+        return None
+    verdicts = accepted_unpack(submission.accepted)
+    directory.customers_expect({verdict.event.customer_id for verdict in verdicts})
+    is_all_there = all(
+        directory.meters_for(event.metric)
+        and directory.customer(event.customer_id)
+        and not event.quantity.is_signed()
+        for event in (verdict.event for verdict in verdicts)
+    )
+    return verdicts if is_all_there else None
 
 
 def items_of(reads: Sequence[Read]) -> Iterator[Item]:

@@ -98,7 +98,8 @@ def _outside_texts(body: bytes, unwanted: bytes) -> bytes:
     return b"".join(shape.split(b'"')[::2])
 
 
-def _float(text: str) -> Any:
+def number_read(text: str) -> Any:
+    """A JSON number that is no integer by its form: 1.50 is Decimal("1.5"), 1e3 is 1000."""
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -126,4 +127,4 @@ def _constant(name: str) -> Any:
     raise json.JSONDecodeError(f"{name} is no JSON number", name, 0)
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=number_read, parse_constant=_constant)

@@ -24,11 +24,11 @@ from redis import Redis, RedisError
 from aforo.kernel.clock import now
 from aforo.kernel.identifiers import uuid7
 
-from .batch import reads_store
+from .batch import Batch, batch_store
 from .log import FIELD, entry_insert, redis_of, shard_of, stream_of
 from .models import DUPLICATES_KEPT, Duplicate, LogEntry, LogPosition
 from .packing import EntryUnreadable, submission_unpack
-from .reading import Read, reads_of
+from .reading import reads_of
 from .spool import spool_drain
 
 # PostgreSQL's advisory locks have two numbers: this one, and the shard.
@@ -219,7 +219,7 @@ class Writer:
         self._last_id = batch.last_id
         return batch.count
 
-    def _log_read(self, last_id: str, block_ms: int | None) -> _Batch | None:
+    def _log_read(self, last_id: str, block_ms: int | None) -> _Entries | None:
         """What the log holds behind an entry, judged; None where nothing came in time."""
         answer = self._redis.xread({self._stream: last_id}, count=self._entries, block=block_ms)
         if not answer:
@@ -227,12 +227,12 @@ class Writer:
         ((_, entries),) = answer
         return _batch_of([fields[FIELD] for _, fields in entries], _text(entries[-1][0]))
 
-    def _log_read_ahead(self, last_id: str) -> _Batch | None:
+    def _log_read_ahead(self, last_id: str) -> _Entries | None:
         # The thread has a connection of its own to the store.
         close_old_connections()
         return self._log_read(last_id, None)
 
-    def _taken_ahead(self) -> _Batch | None:
+    def _taken_ahead(self) -> _Entries | None:
         """What was read while the batch before was written, if that has moved us to where it begins."""
         ahead, self._ahead = self._ahead, None
         if ahead is None or (ahead.epoch, ahead.after) != (self._epoch, self._last_id):
@@ -298,14 +298,14 @@ class Writer:
         if count:
             _logger.info("shard=%s spool entries=%s handed to the store", self.shard, count)
 
-    def _write(self, batch: _Batch, move: Callable[[], object]) -> None:
+    def _write(self, batch: _Entries, move: Callable[[], object]) -> None:
         """Make rows of a batch and move on behind it, in one transaction."""
         self._written_at_s = started_s = time.monotonic()
         with transaction.atomic():
             for entry, problem in batch.unreadable:
                 _logger.error("shard=%s entry set aside: %s", self.shard, problem)
                 entry_insert(self.shard, entry, problem=problem)
-            outcomes = reads_store(batch.reads)
+            outcomes = batch_store(batch.ready)
             move()
         events = sum(map(len, outcomes))
         self._done.add(batch.count, events, time.monotonic() - started_s)
@@ -345,14 +345,14 @@ class Writer:
         )
 
 
-class _Batch(NamedTuple):
-    """Entries of one source, judged; what is left is to write them.
+class _Entries(NamedTuple):
+    """Entries of one source, made ready to be written.
 
     count: entries. unreadable: those that are none, and why. last_id: of the last one in the log.
     """
 
     count: int
-    reads: list[Read]
+    ready: Batch
     unreadable: list[tuple[bytes, str]]
     last_id: str
 
@@ -362,17 +362,17 @@ class _Ahead(NamedTuple):
 
     epoch: str
     after: str
-    reading: Future[_Batch | None]
+    reading: Future[_Entries | None]
 
 
-def _batch_of(entries: Sequence[bytes], last_id: str = START) -> _Batch:
+def _batch_of(entries: Sequence[bytes], last_id: str = START) -> _Entries:
     submissions, unreadable = [], []
     for entry in entries:
         try:
             submissions.append(submission_unpack(entry))
         except EntryUnreadable as error:
             unreadable.append((entry, str(error)))
-    return _Batch(len(entries), reads_of(submissions), unreadable, last_id)
+    return _Entries(len(entries), Batch.of(reads_of(submissions)), unreadable, last_id)
 
 
 class _Done:

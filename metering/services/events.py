@@ -29,6 +29,7 @@ from ..intake import accept_each
 from ..intake.draft import GATEWAY_SOURCES
 from ..intake.identity import Identity, conflict, is_generated, judge
 from ..log import Durability, append
+from ..packing import accepted_pack
 from ..selectors.directory import OUTAGE, directory_for
 from ..selectors.events import identities_for
 
@@ -124,6 +125,7 @@ def submission_ingest(*, tenant: Tenant, submission: Submission) -> IngestAnswer
     except Problem as problem:
         append(submission.refused(problem))
         raise
+    submission = msgspec.structs.replace(submission, accepted=accepted_pack(judged))
     # The store is asked while the log's disk works, so that the hint costs no time; where the log is away, afterwards.
     known = lru_cache(lambda: _known(tenant, submission, judged))
     durability = append(submission, meanwhile=known)

@@ -18,7 +18,7 @@ django.setup()
 
 from django.db import connection, transaction  # noqa: E402
 
-from metering.batch import reads_store  # noqa: E402
+from metering.batch import batch_store  # noqa: E402
 from metering.writer import Writer  # noqa: E402
 
 
@@ -28,7 +28,7 @@ class PositionFirst(Writer):
     def _write(self, batch, move):
         with transaction.atomic():
             move()
-        reads_store(batch.reads)
+        batch_store(batch.ready)
 
 
 def main(kills: int, writer: type[Writer]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +14,11 @@ from django.db import Error as StoreError
 from redis import RedisError
 
 from metering.writer import Writer
+
+
+# The thread that writes asks for the interpreter's lock after every answer of the store, and the one that reads ahead
+# holds it for so long: with Python's 5 ms a third of the throughput is lost.
+SWITCH_S = 0.0005
 
 
 class Command(BaseCommand):
@@ -51,6 +57,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Written: {count} log entries. Nothing is left.")
 
     def _run(self, shards: range | list[int]) -> None:
+        sys.setswitchinterval(SWITCH_S)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
