@@ -12,7 +12,7 @@ from aforo.kernel.canonical import canonical_json
 
 from .aggregation import Sample, fold_all
 from .event import UsageEvent
-from .meters import Meter, dimensions_of, feeds, sample_of
+from .meters import Meter, dimensions_of, feeds, sample_of, value_of
 from .staging import copy_in, escaped
 
 # Where a bucket stands: tenant, customer, meter, hour (counted from the year 1: to cut and hash an instant costs more),
@@ -25,7 +25,7 @@ def bucket_lines(events: Iterable[tuple[UsageEvent, int, tuple[Meter, ...]]]) ->
 
     Three calls of 2, 3 and 5 tokens at 11:02, 11:59 and 12:00: 11:00 gets count 2 and sum 5, 12:00 count 1 and sum 5.
     """
-    samples: defaultdict[Place, list[Sample]] = defaultdict(list)
+    places: defaultdict[Place, list[tuple[Meter, UsageEvent]]] = defaultdict(list)
     for event, customer_id, meters in events:
         at = event.timestamp
         hour = at.toordinal() * 24 + at.hour
@@ -33,8 +33,8 @@ def bucket_lines(events: Iterable[tuple[UsageEvent, int, tuple[Meter, ...]]]) ->
             if meter.filters and not feeds(meter, event):
                 continue
             dimensions = dimensions_text(dimensions_of(meter, event)) if meter.group_by else "{}"
-            samples[event.tenant_id, customer_id, meter.id, hour, dimensions].append(sample_of(meter, event))
-    return [_line(*one) for one in samples.items()]
+            places[event.tenant_id, customer_id, meter.id, hour, dimensions].append((meter, event))
+    return [_line(*one) for one in places.items()]
 
 
 @lru_cache(maxsize=10_000)
@@ -81,19 +81,20 @@ def buckets_merge(cursor: CursorWrapper, lines: Sequence[str]) -> None:
     cursor.execute(_MERGE)
 
 
-def _line(place: Place, samples: list[Sample]) -> str:
+def _line(place: Place, fed: list[tuple[Meter, UsageEvent]]) -> str:
     tenant_id, customer_id, meter_id, _, dimensions = place
-    # "2026-03-01T11"
-    hour = samples[0].at.isoformat()[:13]
-    return f"{tenant_id}\t{customer_id}\t{meter_id}\t{hour}:00Z\t{escaped(dimensions)}\t{_partial(samples)}"
+    meter, event = fed[0]
+    at = event.timestamp.isoformat()
+    # at[:13] is "2026-03-01T11".
+    where = f"{tenant_id}\t{customer_id}\t{meter_id}\t{at[:13]}:00Z\t{escaped(dimensions)}"
+    value = value_of(meter, event)
+    if len(fed) == 1 and value is not None:
+        # As most buckets of a batch have it: one event is its own sum, maximum, minimum and latest.
+        return f"{where}\t1\t1\t{value}\t{value}\t{value}\t{at}\t{escaped(event.idempotency_key)}\t{value}"
+    return f"{where}\t{_partial([sample_of(*one) for one in fed])}"
 
 
 def _partial(samples: list[Sample]) -> str:
-    if len(samples) == 1:
-        # As most buckets of a batch have it: one event is its own sum, maximum, minimum and latest.
-        at, key, value, _ = samples[0]
-        if value is not None:
-            return f"1\t1\t{value}\t{value}\t{value}\t{at.isoformat()}\t{escaped(key)}\t{value}"
     partial = fold_all(samples)
     key = partial.latest_key
     cells = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -27,20 +27,20 @@ KEPT_MAX = 100_000
 _ids: dict[ContextKey, int] = {}
 
 
-def context_ids(keys: Collection[ContextKey]) -> dict[ContextKey, int]:
+def context_ids(keys: Sequence[ContextKey]) -> list[int]:
     """The row of each key, made where it is not there yet; any number of processes may ask for the same."""
-    found = {key: _ids[key] for key in keys if key in _ids}
-    missing = [key for key in keys if key not in found]
-    if missing:
-        read = _read(missing)
-        absent = sorted((key for key in missing if key not in read), key=_order)
-        if absent:
-            _make(absent)
-            read |= _read(absent)
-        found |= read
-        # Rows of a transaction that fails are gone, so they are remembered once it has committed.
-        transaction.on_commit(lambda: _remember(read))
-    return found
+    ids = list(map(_ids.get, keys))
+    if None not in ids:
+        return ids
+    missing = list(dict.fromkeys(key for key, found in zip(keys, ids, strict=True) if found is None))
+    read = _read(missing)
+    absent = sorted((key for key in missing if key not in read), key=_order)
+    if absent:
+        _make(absent)
+        read |= _read(absent)
+    # Rows of a transaction that fails are gone, so they are remembered once it has committed.
+    transaction.on_commit(lambda: _remember(read))
+    return [read[key] if found is None else found for key, found in zip(keys, ids, strict=True)]
 
 
 def _remember(read: dict[ContextKey, int]) -> None:

@@ -54,18 +54,18 @@ class UsageContext(msgspec.Struct, frozen=True, cache_hash=True):
     product: str = ""
 
 
+class Bought(Protocol):
+    """What some of a tenant's customers have bought, as known when it was asked for."""
+
+    def context_at(self, customer_id: int, metric: str, at: datetime) -> UsageContext:
+        """The context of one event. Asked by the writer once an event: answer from memory, in half a microsecond."""
+
+
 class CustomerDirectory(Protocol):
     """What a customer has bought, at an instant; answered by billing."""
 
-    def context_at(self, *, tenant_id: int, customer_id: int, metric: str, at: datetime) -> UsageContext:
-        """The context of one event; later edits of the plan do not change what an earlier event was given.
-
-        Asked by the writer once an event, inside its transaction: answer from memory, in about a microsecond. What
-        the memory holds may be a second old.
-        """
-
-    def customers_expect(self, *, tenant_id: int, customer_ids: Collection[int]) -> None:
-        """These are about to be asked for: read at once what memory does not know of them."""
+    def bought_by(self, *, tenant_id: int, customer_ids: Collection[int]) -> Bought:
+        """What these customers have bought; a second old at most. Later edits of a plan do not change it."""
 
 
 class NothingBought:
@@ -73,11 +73,11 @@ class NothingBought:
 
     _context = UsageContext()
 
-    def context_at(self, *, tenant_id: int, customer_id: int, metric: str, at: datetime) -> UsageContext:
-        return self._context
+    def bought_by(self, *, tenant_id: int, customer_ids: Collection[int]) -> Bought:
+        return self
 
-    def customers_expect(self, *, tenant_id: int, customer_ids: Collection[int]) -> None:
-        pass
+    def context_at(self, customer_id: int, metric: str, at: datetime) -> UsageContext:
+        return self._context
 
 
 _customer_directory: CustomerDirectory = NothingBought()

@@ -78,21 +78,20 @@ class Rows:
 
     def _contexts(self) -> list[int]:
         """The context row of each first, made where there is none yet."""
-        bought = customer_directory()
         customers: dict[int, set[int]] = defaultdict(set)
         for place, customer_id in zip(self.firsts, self._customer_ids, strict=True):
             customers[self.items[place].tenant_id].add(customer_id)
-        for tenant_id, customer_ids in customers.items():
-            bought.customers_expect(tenant_id=tenant_id, customer_ids=customer_ids)
+        directory = customer_directory()
+        bought = {
+            tenant_id: directory.bought_by(tenant_id=tenant_id, customer_ids=customer_ids)
+            for tenant_id, customer_ids in customers.items()
+        }
         keys = []
         for place, customer_id in zip(self.firsts, self._customer_ids, strict=True):
             event = self.items[place].verdict.event
-            context = bought.context_at(
-                tenant_id=event.tenant_id, customer_id=customer_id, metric=event.metric, at=event.timestamp
-            )
+            context = bought[event.tenant_id].context_at(customer_id, event.metric, event.timestamp)
             keys.append(ContextKey(event.tenant_id, customer_id, event.metric, event.source, context))
-        ids = context_ids(set(keys))
-        return [ids[key] for key in keys]
+        return context_ids(keys)
 
     def _event_lines(self) -> list[str]:
         return [

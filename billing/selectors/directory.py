@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from metering.ports import UsageContext
+from metering.ports import Bought, UsageContext
 
 from ..models import Charge, Subscription
 
@@ -27,7 +27,7 @@ NOTHING = UsageContext()
 
 
 @dataclass(frozen=True, slots=True)
-class _Bought:
+class _Subscribed:
     """One subscription: billed from starts_at until ends_at, for the meters of its charges."""
 
     starts_at: datetime
@@ -43,9 +43,31 @@ class _TenantTable:
     # By metric: the meters that listen to it.
     listening: dict[str, frozenset[int]] = field(default_factory=dict)
     # By customer: latest start first.
-    bought: dict[int, tuple[_Bought, ...]] = field(default_factory=dict)
+    bought: dict[int, tuple[_Subscribed, ...]] = field(default_factory=dict)
     # By customer: when each subscription was last touched, as text to compare, of those that were noticed lately.
     noticed: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Of some customers, as of now; the table goes on changing under other threads."""
+
+    listening: dict[str, frozenset[int]]
+    bought: dict[int, tuple[_Subscribed, ...]]
+
+    def context_at(self, customer_id: int, metric: str, at: datetime) -> UsageContext:
+        """The subscription running at the instant that charges for a meter listening to the metric.
+
+        Of several, the one that started last. A paused one still names what the event belongs to.
+        """
+        listening = self.listening.get(metric)
+        if listening is None:
+            return NOTHING
+        for each in self.bought[customer_id]:
+            is_running = each.starts_at <= at and (each.ends_at is None or at < each.ends_at)
+            if is_running and not listening.isdisjoint(each.meters):
+                return each.context
+        return NOTHING
 
 
 class SubscriptionDirectory:
@@ -54,28 +76,15 @@ class SubscriptionDirectory:
     def __init__(self) -> None:
         self._tables: dict[int, _TenantTable] = {}
 
-    def context_at(self, *, tenant_id: int, customer_id: int, metric: str, at: datetime) -> UsageContext:
-        """The subscription running at the instant that charges for a meter listening to the metric.
-
-        Of several, the one that started last. A paused one still names what the event belongs to.
-        """
+    def bought_by(self, *, tenant_id: int, customer_ids: Collection[int]) -> Bought:
         table = self._table(tenant_id)
-        listening = table.listening.get(metric)
-        if listening is None:
-            return NOTHING
-        if customer_id not in table.bought:
-            table.bought |= _read(tenant_id, {customer_id})
-        for each in table.bought[customer_id]:
-            is_running = each.starts_at <= at and (each.ends_at is None or at < each.ends_at)
-            if is_running and not listening.isdisjoint(each.meters):
-                return each.context
-        return NOTHING
-
-    def customers_expect(self, *, tenant_id: int, customer_ids: Collection[int]) -> None:
-        table = self._table(tenant_id)
-        missing = set(customer_ids) - table.bought.keys()
+        known = {number: found for number in customer_ids if (found := table.bought.get(number)) is not None}
+        missing = set(customer_ids) - known.keys()
         if missing:
-            table.bought |= _read(tenant_id, missing)
+            read = _read(tenant_id, missing)
+            table.bought |= read
+            known |= read
+        return _Known(table.listening, known)
 
     def _table(self, tenant_id: int) -> _TenantTable:
         # Taken before the queries: a change that commits meanwhile is noticed no later than its time.
@@ -113,7 +122,7 @@ def _check(tenant_id: int, table: _TenantTable) -> None:
     table.noticed = touched
 
 
-def _read(tenant_id: int, customer_ids: Set[int]) -> dict[int, tuple[_Bought, ...]]:
+def _read(tenant_id: int, customer_ids: Set[int]) -> dict[int, tuple[_Subscribed, ...]]:
     rows = list(
         Subscription.objects.filter(tenant_id=tenant_id, customer_id__in=customer_ids)
         .order_by("-starts_at", "code")
@@ -130,9 +139,9 @@ def _read(tenant_id: int, customer_ids: Set[int]) -> dict[int, tuple[_Bought, ..
     charges = Charge.objects.filter(version_id__in={row[4] for row in rows}, meter__isnull=False)
     for version_id, meter_id in charges.values_list("version_id", "meter_id"):
         metered.setdefault(version_id, set()).add(meter_id)
-    bought: dict[int, list[_Bought]] = {customer_id: [] for customer_id in customer_ids}
+    bought: dict[int, list[_Subscribed]] = {customer_id: [] for customer_id in customer_ids}
     for customer_id, subscription_id, starts_at, ends_at, version_id, product in rows:
         context = UsageContext(subscription_id, version_id, product)
         meters = frozenset(metered.get(version_id, ()))
-        bought[customer_id].append(_Bought(starts_at, ends_at, meters, context))
+        bought[customer_id].append(_Subscribed(starts_at, ends_at, meters, context))
     return {customer_id: tuple(found) for customer_id, found in bought.items()}

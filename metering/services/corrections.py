@@ -194,11 +194,9 @@ def _replaced(tenant: Tenant, verdict: Accepted, *, number: int, received_at: da
     """Store the row that counts from now on; returns where it is, as the correction names it."""
     event = verdict.event
     customer = directory_for(tenant.pk).customer(event.customer_id)
-    bought = customer_directory().context_at(
-        tenant_id=tenant.pk, customer_id=customer.id, metric=event.metric, at=event.timestamp
-    )
-    context = ContextKey(tenant.pk, customer.id, event.metric, event.source, bought)
-    context_id = context_ids([context])[context]
+    bought = customer_directory().bought_by(tenant_id=tenant.pk, customer_ids=[customer.id])
+    context = bought.context_at(customer.id, event.metric, event.timestamp)
+    (context_id,) = context_ids([ContextKey(tenant.pk, customer.id, event.metric, event.source, context)])
     identity = UUID(bytes=replacement_identity(event.idempotency_key, number))
     months_ensure([event.timestamp])
     with connection.cursor() as cursor:

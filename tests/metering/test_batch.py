@@ -15,11 +15,14 @@ from aforo.kernel.clock import clock_at, now
 from aforo.kernel.errors import Problem
 from metering import ports
 from metering.batch import store
+from metering.intake import accept_all
 from metering.intake.identity import identity_of
 from metering.models import Bucket, DeadLetter, Duplicate, Event, Identity, LogEntry, Tally, UsageContext
-from metering.packing import submission_unpack
+from metering.packing import accepted_pack, submission_unpack
+from metering.ports import CustomerRef
 from tests.workspaces import meter, workspace
 
+from .builders import FixedDirectory
 from .rows import call, submission, tally
 
 pytestmark = pytest.mark.django_db
@@ -216,6 +219,28 @@ def test_an_accepted_event_stays_accepted_when_its_meter_is_gone(acme):
 
 
 @pytest.mark.promise("P23")
+def test_events_accepted_on_receipt_are_judged_anew_where_the_directory_lacks_what_they_name(acme):
+    sent = submission(acme, [call("k1"), call("k2")])
+
+    class Received(FixedDirectory):
+        """Knew a customer on receipt whom the store does not know."""
+
+        def customer(self, external_id):
+            return CustomerRef(1, external_id)
+
+    for key, customer, verdict in (("k1", "cust_abc", "accepted"), ("k2", "cust_gone", "refused")):
+        one = msgspec.structs.replace(sent, body=json.dumps(call(key, customer_id=customer)).encode())
+        received = msgspec.structs.replace(one, intake_id=one.intake_id + len(key + customer))
+        packed = accepted_pack(accept_all(received, Received()))
+
+        ((outcome,),) = store([msgspec.structs.replace(received, accepted=packed)])
+
+        assert outcome.verdict == verdict
+    letter = DeadLetter.objects.get()
+    assert (letter.code, letter.idempotency_key) == ("customer_unknown", "k2")
+    assert json.loads(bytes(letter.payload))["customer_id"] == "cust_gone"
+
+
 def test_a_replayed_letter_counts_where_it_ends_and_only_once(acme):
     event = call("k1", metric="new.metric")
     sent = submission(acme, [call("k0"), event])
@@ -344,7 +369,7 @@ def test_an_event_is_given_what_its_customer_had_bought_at_its_time(acme):
     upgraded_at = datetime(2026, 3, 15, 11, 37, 22, tzinfo=UTC)
 
     class Upgrade(ports.NothingBought):
-        def context_at(self, *, tenant_id, customer_id, metric, at):
+        def context_at(self, customer_id, metric, at):
             assert customer_id == acme.customer.pk
             return ports.UsageContext(product="pro" if at >= upgraded_at else "free")
 

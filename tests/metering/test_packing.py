@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.event import INTAKE_ID_MASK, Submission
-from metering.packing import EntryUnreadable, submission_pack, submission_unpack
+from metering.event import INTAKE_ID_MASK, Accepted, Submission
+from metering.intake import accept_all
+from metering.packing import (
+    EntryUnreadable,
+    accepted_pack,
+    accepted_unpack,
+    submission_pack,
+    submission_unpack,
+)
+
+from .builders import FixedDirectory
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -55,7 +64,7 @@ def test_an_entry_written_before_a_field_was_added_can_be_read() -> None:
 
 @given(st.binary(max_size=64))
 def test_bytes_that_are_no_entry_are_refused(noise: bytes) -> None:
-    for entry in (noise, b"\x01" + noise):
+    for entry in (noise, b"\x01" + noise, b"\x02" + noise, b"\x02\x10\x00\x00\x00" + noise):
         with pytest.raises(EntryUnreadable):
             submission_unpack(entry)
 
@@ -63,3 +72,51 @@ def test_bytes_that_are_no_entry_are_refused(noise: bytes) -> None:
 def test_the_intake_ids_of_a_body_follow_each_other_and_wrap() -> None:
     assert submission(intake_id=5).intake_id_of(3) == 8
     assert submission(intake_id=INTAKE_ID_MASK).intake_id_of(1) == 0
+
+
+def test_a_long_entry_is_shortened_and_a_short_one_is_not() -> None:
+    events = b",".join(
+        b'{"event":"api.call","customer_id":"cust_abc","quantity":%d}' % n for n in range(1000)
+    )
+    long = submission(body=b"[" + events + b"]")
+    assert len(submission_pack(long)) < len(long.body) / 5
+    assert submission_unpack(submission_pack(long)) == long
+    assert submission_pack(submission())[:1] == b"\x01"
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+numbers = st.integers(-(10**30), 10**30) | st.decimals(
+    allow_nan=False, allow_infinity=False, places=9, min_value=-(10**12), max_value=10**12
+)
+values = st.recursive(
+    texts | numbers | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.tuples(texts, st.dictionaries(texts, values, max_size=4)), min_size=1, max_size=4))
+def test_the_events_in_an_entry_are_those_that_intake_made_of_its_body(sent: list[tuple[str, Any]]) -> None:
+    events = [
+        {
+            "metric": "api.call",
+            "customer_id": "cust_abc",
+            "quantity": f"{number}.50",
+            "source": name or "rest",
+        }
+        | {"properties": properties}
+        for number, (name, properties) in enumerate(sent)
+    ]
+    body = msgspec.json.Encoder(decimal_format="number").encode(events)
+    verdicts = accept_all(submission(body=body), FixedDirectory())
+    packed = accepted_pack(verdicts)
+    if packed is None:
+        assert any(type(verdict) is not Accepted for verdict in verdicts)
+        return
+    assert repr(accepted_unpack(packed)) == repr(verdicts)
+
+
+@given(st.binary(max_size=64))
+def test_bytes_that_are_no_events_are_refused(noise: bytes) -> None:
+    with pytest.raises(EntryUnreadable):
+        accepted_unpack(noise + b"]")

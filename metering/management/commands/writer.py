@@ -15,7 +15,6 @@ from redis import RedisError
 
 from metering.writer import Writer
 
-
 # The thread that writes asks for the interpreter's lock after every answer of the store, and the one that reads ahead
 # holds it for so long: with Python's 5 ms a third of the throughput is lost.
 SWITCH_S = 0.0005

@@ -48,7 +48,8 @@ def shop() -> workspaces.Workspace:
 
 
 def asked(directory, shop, at=NOON, metric="api.call") -> UsageContext:
-    return directory.context_at(tenant_id=shop.tenant.pk, customer_id=shop.customer.pk, metric=metric, at=at)
+    bought = directory.bought_by(tenant_id=shop.tenant.pk, customer_ids=[shop.customer.pk])
+    return bought.context_at(shop.customer.pk, metric, at)
 
 
 def context(subscription: Subscription) -> UsageContext:
@@ -68,9 +69,9 @@ def test_the_customers_of_a_batch_are_read_at_once(shop, django_assert_num_queri
 
     # The meters, what was touched lately, the subscriptions and their charges.
     with django_assert_num_queries(4):
-        directory.customers_expect(tenant_id=shop.tenant.pk, customer_ids=expected)
+        directory.bought_by(tenant_id=shop.tenant.pk, customer_ids=expected)
     with django_assert_num_queries(0):
-        directory.customers_expect(tenant_id=shop.tenant.pk, customer_ids=expected)
+        directory.bought_by(tenant_id=shop.tenant.pk, customer_ids=expected)
         assert asked(directory, shop) == context(subscription)
 
 
