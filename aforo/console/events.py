@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
 from aforo.kernel.decimals import trimmed
 from aforo.kernel.errors import Problem
@@ -22,7 +23,8 @@ from aforo.tenancy.admin.buttons import page_of
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 from billing.documents.numbers import DEFAULT, money_text
-from billing.selectors.event_billing import EventBilling, event_billing_for
+from billing.selectors.event_billing import EventBilling, adjusting_lines_for, event_billing_for
+from metering.selectors.corrections import corrections_for, counting_event_for
 from metering.selectors.event_log import STATUSES, LogRow, log_followed_for, log_for
 from metering.selectors.event_steps import Step, refusals_for, steps_of, steps_of_refusal
 from metering.selectors.events import EventPlace, StoredEvent, event_for
@@ -105,11 +107,16 @@ def event_page(request: HttpRequest, key: str) -> HttpResponse:
         "letters": [{"letter": letter, "steps": steps_of_refusal(letter)} for letter in letters],
     }
     if stored is not None:
+        corrections = list(corrections_for(tenant, idempotency_key=key))
+        counting = counting_event_for(tenant, key)
+        shown = counting or stored
         context |= {
-            "event": stored,
-            "quantity": trimmed(stored.quantity),
-            "properties": json.dumps(json.loads(stored.properties), indent=2, ensure_ascii=False),
-            "steps": [*steps_of(tenant, stored), _billed(tenant, stored)],
+            "event": shown,
+            "quantity": trimmed(shown.quantity),
+            "properties": json.dumps(json.loads(shown.properties), indent=2, ensure_ascii=False),
+            "steps": [*steps_of(tenant, shown, corrections), _billed(tenant, shown, corrections)],
+            "corrections": corrections,
+            "is_correctable": counting is not None and request.user.has_perm("metering.add_correction"),
         }
     return _page(request, "console/event.html", context)
 
@@ -167,8 +174,19 @@ def _shown(row: LogRow) -> dict[str, Any]:
     }
 
 
-def _billed(tenant: Tenant, stored: StoredEvent) -> Step:
-    """The last step: the invoice line that the event counts in."""
+def _billed(tenant: Tenant, stored: StoredEvent, corrections: Sequence[Any]) -> Step:
+    """The last step: the invoice line that the event counts in, or those that adjust what it was billed as."""
+    lines = adjusting_lines_for(tenant, [correction.pk for correction in corrections])
+    if adjusting := [
+        format_html(
+            "{}: {} on {}",
+            line.description,
+            money_text(line.amount, line.invoice.currency, DEFAULT),
+            _link(line.invoice, line.invoice.number or "the draft"),
+        )
+        for line in lines
+    ]:
+        return Step("invoice", "adjusted", format_html_join("; ", "{}", ((each,) for each in adjusting)))
     billing = (
         event_billing_for(
             tenant,
@@ -187,14 +205,18 @@ def _billed(tenant: Tenant, stored: StoredEvent) -> Step:
     if billing.invoice is None:
         said = format_html("Not invoiced yet: the period {} to {} of {} is open.", start, end, subscription)
         return Step("invoice", "open", said)
-    return Step("invoice", billing.invoice.status.lower(), _invoiced(billing, stored))
+    return Step("invoice", billing.invoice.status.lower(), _invoiced(billing, stored, corrections))
 
 
-def _invoiced(billing: EventBilling, stored: StoredEvent) -> str:
+def _invoiced(billing: EventBilling, stored: StoredEvent, corrections: Sequence[Any]) -> str:
     invoice = billing.invoice
     link = _link(invoice, invoice.number or "the draft")
     if invoice.issued_at is not None and stored.received_at > invoice.issued_at:
         return format_html("It came after {} was issued; the difference goes on the next invoice.", link)
+    if corrections and invoice.issued_at is not None and corrections[0].created_at > invoice.issued_at:
+        return format_html("Corrected after {} was issued; the difference goes on the next invoice.", link)
+    if corrections and corrections[0].is_void:
+        return format_html("In the period of {}, where it counts no longer.", link)
     if not billing.lines:
         return format_html("In the period of {}, no line of which prices it.", link)
     lines = "; ".join(

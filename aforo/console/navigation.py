@@ -19,6 +19,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Usage": (
         ("Meters", "speed", "metering.meterrow"),
         ("Event log", "bolt", "console-events"),
+        ("Corrections", "edit_note", "metering.correction"),
         ("Dead letters", "mark_email_unread", "metering.deadletter"),
         ("Dead letter runs", "playlist_play", "metering.deadletterrun"),
     ),

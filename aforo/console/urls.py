@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from . import events
+from . import event_corrections, events
 from .tenant_switch import tenant_switch
 
 urlpatterns = [
@@ -12,4 +12,14 @@ urlpatterns = [
     path("live-events/", admin.site.admin_view(events.events_live_page), name="console-events-live"),
     path("live-events/rows", admin.site.admin_view(events.events_live_rows), name="console-events-live-rows"),
     path("events/<path:key>", admin.site.admin_view(events.event_page), name="console-event"),
+    path(
+        "amend-event/<path:key>",
+        admin.site.admin_view(event_corrections.event_amend_page),
+        name="console-event-amend",
+    ),
+    path(
+        "void-event/<path:key>",
+        admin.site.admin_view(event_corrections.event_void_page),
+        name="console-event-void",
+    ),
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
@@ -43,5 +44,15 @@ def event_billing_for(
     codes = (
         Charge.objects.of(tenant).filter(listening, version_id=plan_version_id).values_list("code", flat=True)
     )
-    lines = invoice.lines.filter(kind=InvoiceLine.Kind.USAGE_FEE, code__in=codes) if invoice else ()
+    own = {"kind": InvoiceLine.Kind.USAGE_FEE, "adjusts": ""}
+    lines = invoice.lines.filter(**own, code__in=codes) if invoice else ()
     return EventBilling(subscription, period, invoice, tuple(lines))
+
+
+def adjusting_lines_for(tenant: Tenant, correction_ids: Iterable[UUID]) -> QuerySet[InvoiceLine]:
+    """The lines of issued and drafted invoices that name one of these corrections, with their invoices."""
+    named = Q()
+    for correction_id in correction_ids:
+        named |= Q(corrections__contains=[str(correction_id)])
+    lines = InvoiceLine.objects.of(tenant).filter(named).exclude(adjusts="").select_related("invoice")
+    return lines.order_by("invoice__period_start", "position") if named else lines.none()

@@ -1,5 +1,5 @@
-"""The admin's pages on meters and dead letters."""
+"""The admin's pages on meters, corrections and dead letters."""
 
-from . import dead_letter, dead_letter_run, meter, profile
+from . import correction, dead_letter, dead_letter_run, meter, profile
 
-__all__ = ["dead_letter", "dead_letter_run", "meter", "profile"]
+__all__ = ["correction", "dead_letter", "dead_letter_run", "meter", "profile"]

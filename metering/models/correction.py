@@ -60,3 +60,7 @@ class Correction(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.idempotency_key}"
+
+    @property
+    def is_void(self) -> bool:
+        return self.kind == CorrectionKind.VOID

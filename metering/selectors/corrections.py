@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found, given
 
-from ..models import Correction, CorrectionKind, UsageContext
+from ..models import Correction, UsageContext
 from .events import StoredEvent, event_for, replacement_for
 
 
@@ -51,7 +51,7 @@ def counting_event_for(tenant: Tenant, key: str) -> StoredEvent | None:
     last = corrections_for(tenant, idempotency_key=key).first()
     if last is None:
         return event_for(tenant, key)
-    return None if last.kind == CorrectionKind.VOID else replacement_for(last)
+    return None if last.is_void else replacement_for(last)
 
 
 def corrected_instants(tenant: Tenant, *, customer_id: int, metric: str) -> list[datetime]:

@@ -10,7 +10,7 @@ from aforo.tenancy.models import Tenant
 
 from ..aggregation import IS_BUCKETABLE
 from ..meters import dimensions_of, feeds
-from ..models import Correction, CorrectionKind, DeadLetter, DeadLetterStatus
+from ..models import Correction, DeadLetter, DeadLetterStatus
 from .directory import directory_for
 from .events import StoredEvent
 
@@ -89,14 +89,13 @@ def _counted(counted: Sequence[str], corrections: Sequence[Correction]) -> list[
     if not corrections:
         return [Step("aggregate", "counted" if counted else "not counted", "; ".join(counted))]
     last = corrections[0]
-    is_voided = last.kind == CorrectionKind.VOID
-    said = f"{'Voided' if is_voided else 'Amended'} at {instant_text(last.created_at)} by {last.actor}: {last.reason}"
+    said = f"{last.get_kind_display()} at {instant_text(last.created_at)} by {last.actor}: {last.reason}"
     more = f" Correction {len(corrections)} of this event." if len(corrections) > 1 else ""
     return [
         Step(
             "aggregate",
-            "counted" if counted and not is_voided else "not counted",
-            "" if is_voided else "; ".join(counted),
+            "counted" if counted and not last.is_void else "not counted",
+            "" if last.is_void else "; ".join(counted),
         ),
-        Step("correct", "voided" if is_voided else "amended", said + more),
+        Step("correct", "voided" if last.is_void else "amended", said + more),
     ]

@@ -253,6 +253,9 @@ def events_received_for(
         JOIN metering_usagecontext context ON context.id = e.context_id
         JOIN tenancy_customer customer ON customer.id = context.customer_id
         WHERE {" AND ".join(asked)}
+        -- What a correction put in an event's place was not received.
+        AND NOT EXISTS (SELECT FROM metering_correction correction
+            WHERE correction.tenant_id = e.tenant_id AND correction.replacement = e.identity)
         ORDER BY e.received_at DESC, e.identity DESC LIMIT %s
         """,
         [*asked.values(), limit],

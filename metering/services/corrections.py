@@ -124,7 +124,7 @@ class _Standing:
     def of(cls, tenant: Tenant, key: str) -> _Standing:
         """Raises Problem not_found."""
         corrections = tuple(corrections_for(tenant, idempotency_key=key).order_by("sequence"))
-        if corrections and corrections[-1].kind == CorrectionKind.VOID:
+        if corrections and corrections[-1].is_void:
             return cls(corrections, None)
         counting = replacement_for(corrections[-1]) if corrections else event_for(tenant, key)
         if counting is None:

@@ -10,17 +10,21 @@ from django.test import Client
 
 from aforo.kernel.clock import clock_at
 from aforo.tenancy.admin.workspace import SESSION_KEY
-from aforo.tenancy.models import Tenant
+from aforo.tenancy.models import Customer, Tenant
 from aforo.tenancy.services.api_keys import api_key_create
 from billing.models import BillRun, Invoice
 from billing.services.bill_runs import bill_run_start, bill_run_work
 from billing.services.contracts import contract_create
 from billing.services.profiles import billing_profile_set
 from billing.services.wallets import wallet_grant_add
-from metering.models import DeadLetter
+from metering.batch import store
+from metering.models import Correction, DeadLetter
+from metering.services.corrections import event_amend
 from metering.services.dead_letter_runs import dead_letter_run_plan
 from metering.services.profiles import metering_profile_set
 from tests.billing.builders import APRIL_2, demo_subscription
+from tests.metering.rows import call, submission
+from tests.workspaces import Workspace, meter
 
 PASSWORD = "correct horse battery"
 
@@ -71,12 +75,23 @@ def a_dead_letter(tenant: Tenant, payload: bytes = b'{"event": "api.cal"}', **fi
     return DeadLetter.objects.create(tenant=tenant, **given)
 
 
+def a_correction(tenant: Tenant, customer: Customer) -> Correction:
+    """An event of a metric that nobody charges for, amended."""
+    meter(tenant, "jobs")
+    event = call("job_1", customer_id=customer.external_id, metric="jobs")
+    with clock_at(APRIL_2):
+        store([submission(Workspace(tenant, "", customer, None), event)])
+        of = {"tenant": tenant, "reason": "Counted twice.", "actor": "ada"}
+        return event_amend(**of, key="job_1", changes={"quantity": 2}).correction
+
+
 def furnish(tenant: Tenant) -> Invoice:
     """One row for every page: the demo's plan, its invoice of March (140.35), and what stands around them."""
     subscription = demo_subscription(tenant)
     buyer = subscription.customer.external_id
     api_key_create(tenant=tenant, name="gateway")
     a_dead_letter(tenant)
+    a_correction(tenant, subscription.customer)
     dead_letter_run_plan(tenant=tenant, action="REPLAY", actor="ada")
     metering_profile_set(tenant=tenant, holds_unknown_metrics=True)
     billing_profile_set(tenant=tenant, legal_name="Acme Corp.", legal_address="1 Road\nTown")
