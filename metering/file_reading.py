@@ -308,3 +308,5 @@ class _Scan:
 
 
 FORMS: dict[str, Callable[[BinaryIO, Mark], Rows]] = {"csv": _csv, "ndjson": _ndjson, "json": _json_file}
+# What a file is, by the ending of its name.
+FORM_OF_ENDING = {"csv": "csv", "ndjson": "ndjson", "jsonl": "ndjson", "json": "json"}

@@ -22,6 +22,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Corrections", "edit_note", "metering.correction"),
         ("Dead letters", "mark_email_unread", "metering.deadletter"),
         ("Dead letter runs", "playlist_play", "metering.deadletterrun"),
+        ("Uploads", "upload_file", "metering.upload"),
     ),
     "Catalog": (
         ("Products", "inventory_2", "billing.product"),
@@ -43,6 +44,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Settings": (
         ("API keys", "key", "tenancy.apikey"),
+        ("Webhook sources", "webhook", "metering.webhooksource"),
         ("Tax rates", "percent", "billing.taxrate"),
         ("Metering profile", "tune", "metering.meteringprofile"),
         ("Billing profile", "tune", "billing.billingprofile"),

@@ -21,7 +21,7 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.texts import storable
 
 from ..compression import decompressed
-from ..file_reading import FILE_BYTES_MAX, FORMS
+from ..file_reading import FILE_BYTES_MAX, FORM_OF_ENDING, FORMS
 from ..models import Upload
 from ..schemas import UploadSerializer, UploadsQuery
 from ..selectors.uploads import upload_for, uploads_for
@@ -31,7 +31,7 @@ from .ingest import SCOPE
 
 MULTIPART = "multipart/form-data"
 NAME_LENGTH_MAX = 255
-# Media types and endings of names, to what the file is.
+# Media types, to what the file is.
 FORM_OF_TYPE = {
     "text/csv": "csv",
     "application/csv": "csv",
@@ -40,7 +40,6 @@ FORM_OF_TYPE = {
     "application/jsonl": "ndjson",
     "application/json": "json",
 }
-FORM_OF_ENDING = {"csv": "csv", "ndjson": "ndjson", "jsonl": "ndjson", "json": "json"}
 
 _TRUE = frozenset({"true", "1", "yes", "on", ""})
 _UPLOAD = {

@@ -18,10 +18,11 @@ from billing.services.contracts import contract_create
 from billing.services.profiles import billing_profile_set
 from billing.services.wallets import wallet_grant_add
 from metering.batch import store
-from metering.models import Correction, DeadLetter
+from metering.models import Correction, DeadLetter, Upload
 from metering.services.corrections import event_amend
 from metering.services.dead_letter_runs import dead_letter_run_plan
 from metering.services.profiles import metering_profile_set
+from metering.services.webhook_sources import webhook_source_create
 from tests.billing.builders import APRIL_2, demo_subscription
 from tests.metering.rows import call, submission
 from tests.workspaces import Workspace, meter
@@ -92,6 +93,10 @@ def furnish(tenant: Tenant) -> Invoice:
     api_key_create(tenant=tenant, name="gateway")
     a_dead_letter(tenant)
     a_correction(tenant, subscription.customer)
+    webhook_source_create(tenant=tenant, name="Orders")
+    Upload.objects.create(
+        tenant=tenant, file_name="march.csv", form="csv", bytes=10, sha256="0" * 64, rejected=1
+    )
     dead_letter_run_plan(tenant=tenant, action="REPLAY", actor="ada")
     metering_profile_set(tenant=tenant, holds_unknown_metrics=True)
     billing_profile_set(tenant=tenant, legal_name="Acme Corp.", legal_address="1 Road\nTown")
