@@ -65,6 +65,7 @@ class UploadAdmin(TenantAdmin):
         "accepted",
         "duplicates",
         "rejected",
+        "held",
         "created_at",
     )
     list_filter = (("status", ChoicesDropdownFilter),)

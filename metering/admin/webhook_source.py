@@ -31,6 +31,8 @@ from ..services.webhook_sources import (
 DELIVERED_SHOWN = 20
 OVERLAPS_H = {0: "Stop it now", 1: "For an hour", 24: "For a day", 168: "For a week"}
 
+LABELS = {"tolerance_s": "Tolerance in seconds", "rate_limit_per_s": "Deliveries a second"}
+
 
 class Rotation(Ask):
     overlap_h = forms.TypedChoiceField(
@@ -69,6 +71,8 @@ class WebhookSourceAdmin(TenantAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name in LABELS:
+            field.label = LABELS[db_field.name]
         if db_field.name == "mapping":
             field.help_text = (
                 'Our field to a path in the payload, or to =text: {"customer_id": "data.account", "metric": "=api.call"}. '
