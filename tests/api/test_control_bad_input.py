@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import transaction
 
+from aforo.kernel.clock import clock_at
 from billing.services.catalog import version_draft
 from billing.services.coupons import coupon_create
+from metering.batch import store
 from tests import catalogs
+from tests.metering.rows import call, submission
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +80,19 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
             "parent": "cust_abc",
         },
     ),
+    (
+        "post",
+        "events/k1/amend",
+        {
+            "customer_id": "cust_abc",
+            "metric": "api.call",
+            "quantity": "2.5",
+            "timestamp": "2026-03-15T12:00:00Z",
+            "properties": {"model": "m1"},
+            "reason": "x",
+        },
+    ),
+    ("post", "events/k1/void", {"reason": "x"}),
     ("patch", "customers/cust_abc", {"name": "ABC", "timezone": "UTC", "parent": None}),
     ("post", "api-keys", {"name": "x", "scopes": ["read"], "rate_limit_per_s": 5}),
     ("post", "products", {"code": "new", "name": "New", "description": ""}),
@@ -180,6 +197,8 @@ def send(api, acme):
     version_draft(tenant=acme.tenant, plan="standard")
     coupon_create(tenant=acme.tenant, code="welcome", name="Welcome", kind="PERCENTAGE", percent="5")
     wallet = api.post("/v1/wallets", {"customer": "cust_abc"}).json()["id"]
+    with clock_at(datetime(2026, 3, 16, tzinfo=UTC)):
+        store([submission(acme, call("k1"))])
 
     def sent(method: str, address: str, body: object):
         before = transaction.savepoint()

@@ -20,13 +20,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
+from metering.batch import store
 from metering.file_reading import FORMS
 from metering.models import Upload
 from metering.reference import DOORS
 from metering.services.uploads import upload_read
 from metering.services.webhook_sources import webhook_source_create
 from metering.writer import Writer
-from tests.metering.rows import tally
+from tests.metering.rows import call, submission, tally
 
 # Beside the doors, what belongs to them.
 OTHERS = (
@@ -34,6 +35,10 @@ OTHERS = (
     "/v1/ingest/uploads/{upload_id}",
     "/v1/webhook-sources",
     "/v1/webhook-sources/{source_id}",
+    "/v1/events/{key}/amend",
+    "/v1/events/{key}/void",
+    "/v1/corrections",
+    "/v1/corrections/{correction_id}",
 )
 PATHS = sorted(
     {address.replace("{source}", "{public_id}") for door in DOORS for address in door.addresses} | set(OTHERS)
@@ -85,12 +90,15 @@ def test_no_generated_request_is_a_fault_of_ours(acme, redis_empty, served, path
         "X-Tenant-Id": "acme_corp",
         "Host": "testserver",
     }
+    store([submission(acme, call("k1"))])
 
     @few(25)
     @given(case=cases(path), is_known=st.booleans())
     def run(case: Any, is_known: bool) -> None:
         if is_known and "public_id" in case.path_parameters:
             case.path_parameters["public_id"] = source.public_id
+        if is_known and "key" in case.path_parameters:
+            case.path_parameters["key"] = "k1"
         response = case.call(app=served, headers=proofs)
         assert response.status_code < 500, (case.as_curl_command(), response.content)
         if response.status_code >= 400:
