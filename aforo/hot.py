@@ -71,7 +71,7 @@ class Hot:
             return self._otherwise(environ, start_response)
         request_id = request_id_new()
         headers = {**self._headers[path], HEADER: request_id}
-        # What Django does at a request's start and end: a connection that broke or grew old is not used again.
+        # What Django does at a request's start: a connection that broke or grew old is not used again.
         close_old_connections()
         try:
             status, content = self._answer(environ, self._doors[path], headers)
@@ -83,8 +83,6 @@ class Hot:
             status, content = problem.status, json_bytes(problem.document())
             headers |= headers_of(problem)
             headers["Content-Type"] = MEDIA_TYPE
-        finally:
-            close_old_connections()
         headers["Content-Length"] = str(len(content))
         start_response(f"{status} {responses[status]}", list(headers.items()))
         return [content]

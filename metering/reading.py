@@ -1,4 +1,4 @@
-"""Submissions as the writer reads them: decoded and judged again, under the time they were received at."""
+"""Submissions as the writer reads them: what was accepted, if it still stands, and all else judged again, at its receipt."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Events come in: read, judged for the answer, and kept in the durable log before anybody is told so.
 
-The judgement here is for the sender alone. The writer judges again when it makes rows, files the dead letters and
-counts, so that whatever is counted is counted in one place; therefore refused events go into the log too.
+The answer is for the sender. The writer decides when it makes rows, files the dead letters and counts, so that whatever
+is counted is counted in one place; therefore refused events go into the log too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
@@ -126,10 +125,17 @@ def submission_ingest(*, tenant: Tenant, submission: Submission) -> IngestAnswer
         append(submission.refused(problem))
         raise
     submission = msgspec.structs.replace(submission, accepted=accepted_pack(judged))
+    known: dict[bytes, Identity] | None = None
+
+    def look_up() -> None:
+        nonlocal known
+        known = _known(tenant, submission, judged)
+
     # The store is asked while the log's disk works, so that the hint costs no time; where the log is away, afterwards.
-    known = lru_cache(lambda: _known(tenant, submission, judged))
-    durability = append(submission, meanwhile=known)
-    return IngestAnswer(_verdicts(submission, judged, known()), durability, raws.is_single)
+    durability = append(submission, meanwhile=look_up)
+    if known is None:
+        look_up()
+    return IngestAnswer(_verdicts(submission, judged, known or {}), durability, raws.is_single)
 
 
 def _refused(received: Submission, body: Body, problem: Problem) -> Submission:
