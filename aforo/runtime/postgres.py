@@ -51,9 +51,11 @@ STOP_SECONDS = 60.0
 # The owner may override these with ALTER SYSTEM.
 SETTINGS = {
     "max_connections": "100",
-    "shared_buffers": "256MB",
+    "shared_buffers": "512MB",
     "shared_preload_libraries": "pg_stat_statements",
-    "max_wal_size": "2GB",
+    # A page's first change after a checkpoint is logged whole, so few of them.
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
