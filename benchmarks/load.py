@@ -1,12 +1,14 @@
 """The load generator: HTTP over kept-alive loopback connections, open loop or as fast as it goes.
 
-Open loop: requests are due at times laid out beforehand, and a latency counts from the time a request was due, not
-from the time a connection was free for it. A server that stalls is charged for everyone who waited.
+Open loop: requests are due at times laid out beforehand, at random as independent callers come, and a latency counts
+from the time a request was due, not from the time a connection was free for it. A server that stalls is charged for
+everyone who waited.
 """
 
 from __future__ import annotations
 
 import math
+import random
 import selectors
 import socket
 import time
@@ -17,12 +19,17 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Result:
-    """What one run saw. latencies_s: one per answer, sorted. statuses: answers by status. seconds: wall time."""
+    """What one run saw.
+
+    latencies_s, server_ms: one an answer, sorted; as the sender saw it, and as the header Server-Timing says.
+    answered_s: when each answer came, by time.perf_counter. statuses: answers by status. seconds: wall time.
+    """
 
     latencies_s: list[float]
     statuses: dict[int, int]
     seconds: float
     server_ms: list[float] = field(default_factory=list)
+    answered_s: list[float] = field(default_factory=list)
 
     @property
     def rate_per_s(self) -> float:
@@ -87,7 +94,8 @@ def run(
 ) -> Result:
     """Send for *seconds*; request(i) is the i-th request whole.
 
-    rate_per_s: due times, evenly spaced; None sends on every connection as soon as it is free (closed loop).
+    rate_per_s: of due times, whose gaps are exponential and the same in every run; None sends on every connection as
+        soon as it is free (closed loop).
     Requests that are due but unanswered at the end are waited for, up to 10 seconds.
     """
     selector = selectors.DefaultSelector()
@@ -96,35 +104,36 @@ def run(
         selector.register(connection.socket, selectors.EVENT_READ, connection)
     latencies: list[float] = []
     server_ms: list[float] = []
+    answered: list[float] = []
     statuses: dict[int, int] = {}
     clock = time.perf_counter
     start = clock()
     end = start + seconds
     sent = 0
-    total = int(seconds * rate_per_s) if rate_per_s else None
+    due_s = None if rate_per_s is None else _due_times(seconds, rate_per_s)
     while True:
         at = clock()
         while idle:
-            if total is None:
+            if due_s is None:
                 if at >= end:
                     break
                 due = at
             else:
-                if sent >= total:
+                if sent >= len(due_s):
                     break
-                due = start + sent / rate_per_s  # type: ignore[operator]
+                due = start + due_s[sent]
                 if due > at:
                     break
             connection = idle.popleft()
             connection.send(request(sent), due)
             sent += 1
         busy = connections - len(idle)
-        is_over = at >= end if total is None else sent >= total
+        is_over = at >= end if due_s is None else sent >= len(due_s)
         if is_over and (busy == 0 or at > end + 10):
             break
         wait = 0.05
-        if not is_over and idle and total is not None:
-            wait = max(0.0, start + sent / rate_per_s - clock())  # type: ignore[operator]
+        if not is_over and idle and due_s is not None:
+            wait = max(0.0, start + due_s[sent] - clock())
         if wait < 0.001:
             # epoll counts in whole milliseconds and would send late; a short sleep does not.
             time.sleep(min(wait, 0.0001))
@@ -134,7 +143,8 @@ def run(
             answer = connection.receive()
             if answer is None:
                 continue
-            latencies.append(clock() - connection.due_s)
+            answered.append(clock())
+            latencies.append(answered[-1] - connection.due_s)
             status, head = answer
             statuses[status] = statuses.get(status, 0) + 1
             at_timing = head.find(b"dur=")
@@ -146,4 +156,22 @@ def run(
         key.data.socket.close()
     latencies.sort()
     server_ms.sort()
-    return Result(latencies, statuses, seconds_taken, server_ms)
+    return Result(latencies, statuses, seconds_taken, server_ms, answered)
+
+
+def once(port: int, request: bytes) -> int:
+    """Send one request and return the status of its answer."""
+    connection = _Connection(port)
+    connection.send(request, 0.0)
+    while (answer := connection.receive()) is None:
+        pass
+    connection.socket.close()
+    return answer[0]
+
+
+def _due_times(seconds: float, rate_per_s: float) -> list[float]:
+    chance = random.Random(1)
+    times = [chance.expovariate(rate_per_s)]
+    while times[-1] < seconds:
+        times.append(times[-1] + chance.expovariate(rate_per_s))
+    return times[:-1]

@@ -4,60 +4,84 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+
 from . import load
 from .disk import fdatasync_ms
-from .stack import ROOT, Stack
+from .load import percentile
+from .stack import Stack
 
-WORKERS = 2
 CONNECTIONS = 16
-SATURATION_S = 3.0
-HALF_LOAD_S = 6.0
+SATURATION_S = 5.0
+HALF_LOAD_S = 20.0
 BODY = b'{"event":"api.call","endpoint":"/v1/search","customer_id":"cust_abc"}'
+PERCENTS = (50, 75, 90, 95, 99, 99.9)
 
 
 def measure(stack: Stack) -> dict[str, Any]:
-    """Latencies as the caller sees them, from the time a request was due, at half of the rate that saturates.
+    """At half of the rate that saturates the server; floors at the same rate, so that all wait for the same disk.
 
-    floor: a bare WSGI function on the same server, at half of its own rate.
+    p50_ms …: in the server, from the application's call to its return. client_…: as the caller sees it, from the time
+    a request was due.
     """
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {_tenant_key()}"}
     request = load.post("/v1/events", BODY, headers)
-    web = stack.serve("web", "aforo.wsgi:application", workers=WORKERS)
-    ours = _half_load(web, request)
-    stack.end("web")
-    floor_port = stack.serve("floor", "benchmarks.floors:append", workers=WORKERS)
-    floor = _half_load(floor_port, load.post("/", BODY, {}))
-    stack.end("floor")
+    web = stack.serve("ingest", "benchmarks.floors:ingest")
+    saturation = _run(web, request, SATURATION_S, None).rate_per_s
+    before = fdatasync_ms(stack.home)
+    ours = _run(web, request, HALF_LOAD_S, saturation / 2)
+    after = fdatasync_ms(stack.home)
+    stack.end("ingest")
+    stack.environment["FLOOR_BYTES"] = str(_entry_bytes())
+    floors = {}
+    for name in ("append", "django", "hello"):
+        port = stack.serve(name, f"benchmarks.floors:{name}")
+        floors[name] = _run(port, load.post("/", BODY, {}), HALF_LOAD_S / 2, saturation / 2)
+        stack.end(name)
+    floor = floors["append"]
     return {
-        "p50_ms": _ms(ours, 50),
-        "p95_ms": _ms(ours, 95),
-        "p99_ms": _ms(ours, 99),
+        "p50_ms": _server(ours, 50),
+        "p95_ms": _server(ours, 95),
+        "p99_ms": _server(ours, 99),
+        "client_p50_ms": round(ours.percentile_ms(50), 3),
+        "client_p95_ms": round(ours.percentile_ms(95), 3),
+        "client_p99_ms": round(ours.percentile_ms(99), 3),
         "rate_per_s": round(ours.rate_per_s),
-        "floor_p50_ms": _ms(floor, 50),
-        "floor_rate_per_s": round(floor.rate_per_s),
-        "ratio_p50": round(ours.percentile_ms(50) / floor.percentile_ms(50), 2),
-        "fdatasync_p95_ms": round(fdatasync_ms(ROOT)["p95_ms"], 3),
+        "saturation_per_s": round(saturation),
+        "floor_p50_ms": _server(floor, 50),
+        "floor_p95_ms": _server(floor, 95),
+        "ratio_p50": round(_server(ours, 50) / _server(floor, 50), 2),
+        "floor_client_p50_ms": round(floor.percentile_ms(50), 3),
+        "ratio_client_p50": round(ours.percentile_ms(50) / floor.percentile_ms(50), 2),
+        "django_hello_p50_ms": _server(floors["django"], 50),
+        "hello_client_p50_ms": round(floors["hello"].percentile_ms(50), 3),
+        "fdatasync_p95_ms": round(max(before["p95_ms"], after["p95_ms"]), 3),
+        "entry_bytes": int(stack.environment["FLOOR_BYTES"]),
+        "percents": list(PERCENTS),
+        "ours_ms": [_server(ours, percent) for percent in PERCENTS],
+        "append_ms": [_server(floor, percent) for percent in PERCENTS],
     }
 
 
-def _half_load(port: int, request: bytes) -> load.Result:
-    """A run at half of what the server manages; every request must be answered 202."""
-    most = load.run(port, lambda _: request, seconds=SATURATION_S, connections=CONNECTIONS)
-    half = load.run(
-        port,
-        lambda _: request,
-        seconds=HALF_LOAD_S,
-        connections=CONNECTIONS,
-        rate_per_s=most.rate_per_s / 2,
+def _run(port: int, request: bytes, seconds: float, rate_per_s: float | None) -> load.Result:
+    result = load.run(
+        port, lambda _: request, seconds=seconds, connections=CONNECTIONS, rate_per_s=rate_per_s
     )
-    refused = {status for run in (most, half) for status in run.statuses} - {202}
-    if refused:
+    if refused := result.statuses.keys() - {200, 202}:
         raise RuntimeError(f"requests were answered {sorted(refused)}")
-    return half
+    return result
 
 
-def _ms(result: load.Result, percent: float) -> float:
-    return round(result.percentile_ms(percent), 3)
+def _server(result: load.Result, percent: float) -> float:
+    return percentile(result.server_ms, percent)
+
+
+def _entry_bytes() -> int:
+    """How long the log's last entry is, which is one of these events."""
+    from metering.log import FIELD, redis_of, stream_of
+
+    ((_, fields),) = redis_of(settings.LOG_REDIS_URL, 5.0).xrevrange(stream_of(0), count=1)
+    return len(fields[FIELD])
 
 
 def _tenant_key() -> str:

@@ -1,7 +1,8 @@
-"""The stack under test: the servers of `make run` in a folder of its own, with its settings and its processes."""
+"""The stack under test: `make run` in a folder of its own, and beside it servers with the same settings for the floors."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -16,92 +17,117 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aforo.runtime.process import port_pick
-from aforo.runtime.services import Services
+from aforo.runtime.services import endpoints_read
+from aforo.runtime.supervisor import PROJECT, application, python_path
 
-ROOT = Path(__file__).resolve().parent.parent
-START_S = 30.0
+START_S = 120.0
+STOP_S = 60.0
 
 
 class Stack:
-    """Durable PostgreSQL, event log and cache; web, writer and floors are started by name."""
+    """Everything that `make run` starts; its web server listens on `port`."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.services = Services(home, environ={})
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.port = port_pick()
         self.environment: dict[str, str] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """Start the servers, point this process at them, and migrate."""
-        self.services.start()
-        self.environment = (
-            os.environ | self.services.environment() | {"DJANGO_SETTINGS_MODULE": "aforo.settings"}
-        )
+        """Start it, point this process at its servers, and load Django."""
+        words = ["-m", "aforo.runtime", "run", "--home", str(self.home), "--port", str(self.port)]
+        self._run("run", [sys.executable, *words], os.environ | {"PYTHONPATH": python_path(PROJECT)})
+        end = time.monotonic() + START_S
+        while "AFORO_URL" not in (kept := endpoints_read(self.home) or {"environment": {}})["environment"]:
+            if time.monotonic() > end or self._processes["run"].poll() is not None:
+                raise TimeoutError(
+                    f"`make run` did not come up:\n{(self.home / 'run.output').read_text()[-2000:]}"
+                )
+            time.sleep(0.1)
+        self.environment = {
+            **os.environ,
+            **kept["environment"],
+            "SECRET_KEY": kept["secret_key"],
+            "AFORO_HOME": str(self.home),
+            "DJANGO_SETTINGS_MODULE": "aforo.settings",
+            "PYTHONPATH": python_path(PROJECT),
+            "LOG_LEVEL": "WARNING",
+        }
         os.environ.update(self.environment)
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--noinput", "-v", "0"],
-            cwd=ROOT,
-            env=self.environment,
-            check=True,
-        )
         import django
 
         django.setup()
 
     def stop(self) -> None:
-        for name in list(self.processes):
+        for name in reversed(list(self._processes)):
             self.end(name)
-        self.services.stop()
 
-    def serve(self, name: str, application: str, *, workers: int = 1) -> int:
-        """Start granian as `make run` does and return its port once it answers."""
-        port = port_pick(avoid=[])
-        command = [
-            sys.executable,
-            "-m",
-            "granian",
-            "--interface",
-            "wsgi",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        ]
-        command += ["--workers", str(workers), "--blocking-threads", "1", "--no-ws", "--log-level", "error"]
-        self.run(name, [*command, application])
+    def serve(self, name: str, wsgi: str) -> int:
+        """Start a web server as `make run` does, with another application; its port, once it answers."""
+        port = port_pick()
+        *command, _ = application(PROJECT, self.home, port)[0].command
+        self._run(name, [*command, wsgi], self.environment)
         _await(f"http://127.0.0.1:{port}/health")
         return port
 
-    def run(self, name: str, command: list[str]) -> None:
-        log = (self.home / f"{name}.log").open("wb")
-        self.processes[name] = subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
-        )
-
-    def manage(self, name: str, *arguments: str) -> None:
-        """Start a long-running command of manage.py."""
-        self.run(name, [sys.executable, "manage.py", *arguments])
-
     def end(self, name: str) -> None:
-        process = self.processes.pop(name)
+        process = self._processes.pop(name)
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(15)
+            process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def cpu_s(self, name: str) -> float:
-        """CPU seconds of a process and its children so far."""
-        pids = [self.processes[name].pid]
-        for pid in pids:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            pids += [int(child) for child in children]
-        ticks = 0
-        for pid in pids:
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds so far: of each part of `make run`, and of the load generator (this process)."""
+        return {name: _cpu_s(pid) for name, pid in self._pids().items()} | {"load": time.process_time()}
+
+    def drained(self) -> None:
+        """Wait until the writer has written the log's last entry."""
+        from django.conf import settings
+
+        from metering.log import redis_of, stream_of
+        from metering.models import LogPosition
+
+        log = redis_of(settings.LOG_REDIS_URL, 5.0)
+        for shard in range(settings.LOG_SHARDS):
+            ((last_id, _),) = log.xrevrange(stream_of(shard), count=1) or [(b"0-0", {})]
+            while not LogPosition.objects.filter(shard=shard, last_id=last_id.decode()).exists():
+                time.sleep(0.01)
+
+    def pause(self, name: str) -> None:
+        """Stop a part of `make run` where it is, until `resume`."""
+        os.kill(self._pids()[name], signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        os.kill(self._pids()[name], signal.SIGCONT)
+
+    def _pids(self) -> dict[str, int]:
+        """Of the parts of `make run`, by name."""
+        pids: dict[str, int] = json.loads((self.home / "pids.json").read_text())
+        pids.pop("supervisor", None)
+        return pids
+
+    def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        with (self.home / f"{name}.output").open("wb") as output:
+            self._processes[name] = subprocess.Popen(
+                command, cwd=PROJECT, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+
+
+def _cpu_s(pid: int) -> float:
+    """With the children, also those that have ended."""
+    pids, ticks = [pid], 0
+    for each in pids:
+        try:
+            children = Path(f"/proc/{each}/task/{each}/children").read_text().split()
+            fields = Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        pids += [int(child) for child in children]
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _await(url: str) -> None:
@@ -115,14 +141,14 @@ def _await(url: str) -> None:
             time.sleep(0.05)
         else:
             return
-    raise TimeoutError(f"nothing answers at {url} after {START_S:.0f} s; see the log beside the data")
+    raise TimeoutError(f"nothing answers at {url} after {START_S:.0f} s")
 
 
 @contextmanager
 def stack() -> Iterator[Stack]:
     """A stack in a temporary folder on the working disk, ended and removed afterwards."""
     # Beside the code and not in /tmp, which may be memory: an fsync there would cost nothing.
-    home = Path(tempfile.mkdtemp(prefix=".aforo-bench-", dir=ROOT))
+    home = Path(tempfile.mkdtemp(prefix=".aforo-bench-", dir=PROJECT))
     under_test = Stack(home)
     try:
         under_test.start()

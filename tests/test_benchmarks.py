@@ -1,8 +1,63 @@
-"""The benchmarks say what they are, without running."""
+"""The benchmarks say what they are, and their page says what was measured, without running."""
 
-from benchmarks.__main__ import BENCHMARKS, main
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import load, report
+from benchmarks.__main__ import USUAL, main
+from benchmarks.one import BENCHMARKS
+
+MACHINE = {
+    "cores": 2,
+    "fdatasync_p95_ms": 0.2,
+    "load_average_before": 0.1,
+    "python": "3.11.7",
+    "postgresql": "18.6",
+    "date": "2026-11-27",
+}
+GROWTH = {
+    "ratio_rate": 0.71,
+    "events": [100_000, 10_000_000],
+    "rate_per_s": [30_000, 21_300],
+    "query_p50_ms": [2.1, 2.2],
+}
 
 
 def test_an_unknown_benchmark_is_named_with_those_there_are(capsys):
     assert main(["nope"]) == 2
     assert capsys.readouterr().err == f"No benchmark nope; there are: {', '.join(BENCHMARKS)}.\n"
+    assert set(USUAL) < BENCHMARKS.keys()
+
+
+def test_the_page_has_what_was_measured_and_a_plot_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    monkeypatch.setattr(report, "PLOTS", tmp_path / "benchmarks")
+
+    report.write({"machine": MACHINE, "growth": GROWTH})
+
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| 10,000,000 | 21,300 | 2.2 ms |" in page
+    assert "0.71 of that at 100,000" in page
+    assert "## ingest_single" not in page
+    plot = (tmp_path / "benchmarks" / "growth.svg").read_text()
+    assert "10,000,000" in plot
+    # A page of the documentation fetches nothing.
+    assert "http://www.w3.org/" in plot
+    assert "src=" not in plot
+    assert 'xlink:href="http' not in plot
+
+
+def test_requests_are_due_at_random_times_that_keep_their_rate_and_repeat():
+    due_s = load._due_times(10.0, 500.0)
+    assert due_s == load._due_times(10.0, 500.0) == sorted(due_s)
+    # 5,000 expected; four standard deviations are 283.
+    assert len(due_s) == pytest.approx(5_000, abs=283)
+    assert due_s[0] > 0
+    assert due_s[-1] < 10.0
+
+
+def test_the_percentile_is_one_of_the_values():
+    assert load.percentile([1.0, 2.0, 3.0, 4.0], 50) == 2.0
+    assert load.percentile([1.0, 2.0, 3.0, 4.0], 99) == 4.0
+    assert load.percentile([], 99) == 0.0

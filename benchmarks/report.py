@@ -1,0 +1,155 @@
+"""docs/benchmarks.md and its plots, from the figures of benchmarks/results.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pygal
+from pygal.style import CleanStyle
+
+from .stack import PROJECT
+
+DOCS = PROJECT / "docs"
+PLOTS = DOCS / "benchmarks"
+
+# What each benchmark promises: (figure, sentence, whether it holds).
+_HEAD = """# Benchmarks
+
+Made by `make bench`, which measures on the machine it runs on, each figure beside its floor from the same run, and by
+`make bench NAME=growth`. Not made by hand. Ratios say more than milliseconds: other machines, and busier ones, differ.
+
+"""
+
+
+def write(results: dict[str, Any]) -> None:
+    """Write the page anew with all benchmarks that have figures."""
+    PLOTS.mkdir(exist_ok=True)
+    sections = [_HEAD + _machine(results["machine"])]
+    for name, section in (("ingest_single", _single), ("ingest_batch", _batch), ("growth", _growth)):
+        if name in results:
+            sections.append(section(results[name]))
+    (DOCS / "benchmarks.md").write_text("\n".join(sections))
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    return (
+        f"Measured on {machine['date']}: {machine['cores']} cores, shared by servers and load generator; "
+        f"Python {machine['python']}, PostgreSQL {machine['postgresql']}; a write of 512 bytes and its fdatasync took "
+        f"{machine['fdatasync_p95_ms']} ms at the 95th percentile; load average {machine['load_average_before']} before.\n"
+    )
+
+
+def _single(found: dict[str, Any]) -> str:
+    percents = [f"p{percent:g}" for percent in found["percents"]]
+    _plot(
+        "ingest_single",
+        pygal.Line,
+        "One event, on disk before 202: milliseconds in the server",
+        percents,
+        {"Aforo": found["ours_ms"], "the same append alone": found["append_ms"]},
+    )
+    rows = [
+        ("in the server, p50 / p95 / p99", _ms(found, "p50_ms", "p95_ms", "p99_ms"), "p95 ≤ 1.2 ms"),
+        ("the same append alone, p50 / p95", _ms(found, "floor_p50_ms", "floor_p95_ms"), "the floor"),
+        ("ratio at p50", f"{found['ratio_p50']}", "≤ 1.7"),
+        (
+            "as the caller sees it, p50 / p95 / p99",
+            _ms(found, "client_p50_ms", "client_p95_ms", "client_p99_ms"),
+            "",
+        ),
+        ("a bare WSGI hello, as the caller sees it, p50", _ms(found, "hello_client_p50_ms"), "a floor"),
+        ("Django's smallest view, in the server, p50", _ms(found, "django_hello_p50_ms"), "a floor"),
+        ("the disk's own fdatasync, p95, just before and after", _ms(found, "fdatasync_p95_ms"), "≤ 0.5 ms"),
+        ("requests a second, half of what saturates", f"{found['rate_per_s']:,}", ""),
+    ]
+    return (
+        "## ingest_single\n\n"
+        "`POST /v1/events` with the quick start's event, under `make run`'s settings (two web processes, writer and store "
+        "working), at half of the rate that saturates it. Requests come at random times laid out beforehand and latency "
+        "counts from the time one was due. 202 is answered when the log has fsynced.\n\n"
+        + _table(rows)
+        + "\n![](benchmarks/ingest_single.svg)\n"
+    )
+
+
+def _batch(found: dict[str, Any]) -> str:
+    _plot(
+        "ingest_batch",
+        pygal.Line,
+        "Events by second: accepted, and visible in usage",
+        [str(second) if second % 10 == 0 else "" for second in found["seconds"]],
+        {"accepted": found["accepted"], "visible": found["visible"]},
+    )
+    cpu = ", ".join(f"{name} {us:g}" for name, us in found["cpu_us"].items() if us >= 0.1)
+    rows = [
+        ("events a second, end to end, for a minute", f"{found['rate_per_s']:,}", "≥ 25,000"),
+        ("flat out, until all was in usage", f"{found['capacity_per_s']:,}", ""),
+        ("COPY and the same identity table alone", f"{found['copy_per_s']:,}", "the floor"),
+        ("ratio to it", f"{found['ratio_copy']}", ""),
+        (
+            "accepted until in usage, p50 / p99",
+            f"{found['freshness_p50_s']} s / {found['freshness_p99_s']} s",
+            "p99 ≤ 2 s",
+        ),
+        ("the same at half of the rate, p99", f"{found['freshness_half_p99_s']} s", "≤ 1 s"),
+        ("until the backlog was empty, after the last answer", f"{found['drain_s']} s", ""),
+        (
+            "answer to a batch, p50 / p95 / p99",
+            _ms(found, "client_p50_ms", "client_p95_ms", "client_p99_ms"),
+            "",
+        ),
+        (
+            "processor time an event, all processes and the load generator",
+            f"{found['cpu_us_per_event']} µs",
+            "",
+        ),
+        (
+            "bytes an event in the store, quick start's event, indexes included",
+            f"{found['bytes_per_event']}",
+            "≤ 400",
+        ),
+    ]
+    return (
+        "## ingest_batch\n\n"
+        "Batches of 1,000 over HTTP, all keys new, 10,000 customers with a subscription each × 5 meters × 3 models, "
+        "enriched, under `make run`'s settings, with the load generator on the same machine. An event is in usage when the "
+        "bucket that usage reads has it.\n\n"
+        + _table(rows)
+        + f"\nProcessor time an event, in µs: {cpu}.\n\n![](benchmarks/ingest_batch.svg)\n"
+    )
+
+
+def _growth(found: dict[str, Any]) -> str:
+    events = [f"{count:,}" for count in found["events"]]
+    _plot("growth", pygal.Line, "Events a second, by events stored", events, {"stored": found["rate_per_s"]})
+    rows = [
+        (count, f"{rate:,}", f"{query} ms")
+        for count, rate, query in zip(events, found["rate_per_s"], found["query_p50_ms"], strict=True)
+    ]
+    return (
+        "## growth\n\n"
+        f"How fast a full log is stored, and how long `GET /v1/usage` takes for one customer's month (p50), as the store "
+        f"fills up. At 10 million events the rate is {found['ratio_rate']} of that at 100,000 (promised: ≥ 0.5).\n\n"
+        + _table(rows, ("events stored", "events a second", "usage of a month"))
+        + "\n![](benchmarks/growth.svg)\n"
+    )
+
+
+def _table(rows: list[tuple[str, ...]], titles: tuple[str, ...] = ("what", "measured", "aim")) -> str:
+    lines = [titles, tuple("---" for _ in titles), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _ms(found: dict[str, Any], *names: str) -> str:
+    return " / ".join(f"{found[name]:g}" for name in names) + " ms"
+
+
+def _plot(name: str, kind: type, title: str, labels: list[str], series: dict[str, list[float]]) -> None:
+    chart = kind(
+        title=title, style=CleanStyle, js=(), width=720, height=360, show_dots=len(labels) < 20, min_scale=4
+    )
+    chart.x_labels = labels
+    chart.range = (0, max(max(values) for values in series.values()))
+    for label, values in series.items():
+        chart.add(label, values)
+    (PLOTS / f"{name}.svg").write_bytes(chart.render())
