@@ -207,19 +207,27 @@ def events_for(
         # The first half alone lets the planner leave out later months.
         events.append("e.occurred_at <= %s AND (e.occurred_at, e.identity) < (%s, %s)")
         inside += [after.timestamp, after.timestamp, after.identity]
-    return _rows(
-        f"""
-        SELECT {_COLUMNS}
+    of_contexts = f"""
         FROM metering_usagecontext context
         JOIN tenancy_customer customer ON customer.id = context.customer_id
         CROSS JOIN LATERAL (
-            SELECT * FROM metering_event e WHERE {" AND ".join(events)}
+            SELECT {{}} FROM metering_event e WHERE {" AND ".join(events)} {{}}
             ORDER BY e.occurred_at DESC, e.identity DESC LIMIT %s
         ) e
         WHERE {" AND ".join(contexts)}
+    """
+    # No event of the answer lies before the limit-th latest of the contexts' last ones, so that of most contexts nothing
+    # more is read.
+    earliest = (
+        f"SELECT e.occurred_at {of_contexts.format('e.occurred_at', '')} ORDER BY 1 DESC OFFSET %s LIMIT 1"
+    )
+    return _rows(
+        f"""
+        SELECT {_COLUMNS}
+        {of_contexts.format("*", f"AND e.occurred_at >= coalesce(({earliest}), '-infinity')")}
         ORDER BY e.occurred_at DESC, e.identity DESC LIMIT %s
         """,
-        [*inside, limit, *values, limit],
+        [*inside, *inside, 1, *values, limit - 1, limit, *values, limit],
     )
 
 
@@ -237,29 +245,36 @@ def events_received_for(
 
     since: moments ago; the index over times of receipt is coarse, so that this costs what has come since then.
     """
-    conditions = {
-        "e.tenant_id = %s": tenant.pk,
-        "e.received_at >= %s": since,
-        "customer.external_id = %s": customer_id,
-        "context.metric = %s": metric,
-        "context.source = %s": source,
-        "e.is_late = %s": is_late,
-    }
-    asked = given(**conditions)
+    conditions = given(**{"tenant_id = %s": tenant.pk, "received_at >= %s": since, "is_late = %s": is_late})
+    named = given(
+        **{"customer.external_id = %s": customer_id, "context.metric = %s": metric, "source = %s": source}
+    )
+    if named:
+        conditions[_OF_CONTEXTS.format(" AND ".join(named))] = tenant.pk
+    # Materialized: joined at once, the planner would look through every context for what is received lately.
     return _rows(
         f"""
+        WITH e AS MATERIALIZED (
+            SELECT * FROM metering_event event WHERE {" AND ".join(conditions)}
+            -- What a correction put in an event's place was not received.
+            AND NOT EXISTS (SELECT FROM metering_correction correction
+                WHERE correction.tenant_id = event.tenant_id AND correction.replacement = event.identity)
+            ORDER BY received_at DESC, identity DESC LIMIT %s
+        )
         SELECT {_COLUMNS}
-        FROM metering_event e
+        FROM e
         JOIN metering_usagecontext context ON context.id = e.context_id
         JOIN tenancy_customer customer ON customer.id = context.customer_id
-        WHERE {" AND ".join(asked)}
-        -- What a correction put in an event's place was not received.
-        AND NOT EXISTS (SELECT FROM metering_correction correction
-            WHERE correction.tenant_id = e.tenant_id AND correction.replacement = e.identity)
-        ORDER BY e.received_at DESC, e.identity DESC LIMIT %s
+        ORDER BY e.received_at DESC, e.identity DESC
         """,
-        [*asked.values(), limit],
+        [*conditions.values(), *named.values(), limit],
     )
+
+
+_OF_CONTEXTS = """context_id = ANY (ARRAY(
+    SELECT context.id FROM metering_usagecontext context JOIN tenancy_customer customer ON customer.id = context.customer_id
+    WHERE context.tenant_id = %s AND {}
+))"""
 
 
 def _rows(query: str, values: Sequence[Any]) -> list[StoredEvent]:
