@@ -52,8 +52,12 @@ TRIM_EVERY_S = 10.0
 PRUNE_EVERY_S = 86_400.0
 REPORT_EVERY_S = 10.0
 KEPT_MS = 3_600_000
+# A writer that the store has not heard for so long has lost its shard; one that works is heard twice a second.
+STALLED_S = 15
 # What a writer that was told to end may still read, before its supervisor loses patience.
 LAST_S = 20.0
+
+_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout")
 
 _logger = logging.getLogger(__name__)
 
@@ -184,6 +188,10 @@ class Writer:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, self.shard])
             self._is_holder = cursor.fetchone()[0]
+            if self._is_holder:
+                # The store ends the session of one that was stopped, or whose machine is gone, and with it lock and batch.
+                for name in _TIMEOUTS:
+                    cursor.execute("SELECT set_config(%s, %s, false)", [name, f"{STALLED_S}s"])
         if self._is_holder:
             self._epoch = None
             _logger.info("shard=%s writer has the shard", self.shard)
@@ -195,6 +203,7 @@ class Writer:
             if self._is_holder:
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, self.shard])
+                    cursor.execute("; ".join(f"RESET {name}" for name in _TIMEOUTS))
         except StoreError:
             # The connection is gone, and the lock with it.
             pass
