@@ -88,8 +88,12 @@ class Files:
 
     def say(self, text: str) -> None:
         """Append to supervisor.log."""
-        with self.target("supervisor") as file:
-            file.write(text.encode() + b"\n")
+        try:
+            with self.target("supervisor") as file:
+                file.write(text.encode() + b"\n")
+        except OSError:
+            # A full disk must not end what runs: it may have room again.
+            pass
 
     def target(self, name: str) -> IO[bytes]:
         """The child's own file, for appending."""

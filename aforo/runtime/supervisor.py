@@ -253,8 +253,8 @@ class Supervisor:
         self.output.say(f"{name} has ended by itself; starting it again.")
         try:
             self.services.restart(name)
-        except RuntimeFault as fault:
-            # A later tick tries again; children retry their connections meanwhile.
+        except (RuntimeFault, OSError) as fault:
+            # A later tick tries again (a full disk may have room by then); children retry their connections meanwhile.
             self.output.say(f"{name}: {fault}")
         self._service_due_at[name] = time.monotonic() + SERVICE_PAUSE_SECONDS
 
@@ -299,8 +299,15 @@ class Supervisor:
             name: child.process.pid for name, child in self.children.items() if child.process is not None
         }
         if pids != self._pids_written:
-            private_write(self.services.home / "pids.json", json.dumps(pids, indent=2) + "\n")
-            self._pids_written = pids
+            try:
+                private_write(self.services.home / "pids.json", json.dumps(pids, indent=2) + "\n")
+            except OSError as error:
+                # Said at the first of many tries; the next tick tries again.
+                if self._pids_written:
+                    self.output.say(f"pids.json cannot be written: {error}")
+                self._pids_written = {}
+            else:
+                self._pids_written = pids
 
     def _web_answers(self) -> bool:
         host, _, port = str(self.url).removeprefix("http://").partition(":")
