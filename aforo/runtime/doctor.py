@@ -9,10 +9,17 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aforo.runtime import postgres, valkey
-from aforo.runtime.errors import RuntimeFault
+from aforo.runtime.errors import RuntimeFault, ServiceFault
 from aforo.runtime.services import Services, endpoints_read, home_holder
 
 DISK_FREE_MIN_BYTES = 1024**3
+# What nobody who appends to the log needs. With these words each is refused whoever asks; one who may not ask is told so
+# first (NOPERM).
+FORBIDDEN = (
+    ("FLUSHALL", "nothing"),
+    ("FLUSHDB", "nothing"),
+    ("CONFIG", "SET", "aforo-nothing", "nothing"),
+)
 LIBPQ_NAMES = {"sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "options": "PGOPTIONS"}
 
 
@@ -80,6 +87,26 @@ def log_durable(url: str) -> str:
     return f"appendonly {append}, appendfsync {policy}, {setting(url, 'maxmemory-policy')}"
 
 
+def log_guarded(url: str) -> str:
+    """The application's user can neither empty the event log nor weaken it."""
+    allowed = [words for words in FORBIDDEN if _is_allowed(url, words)]
+    if allowed:
+        names = ", ".join(" ".join(word for word in words if word.isupper()) for words in allowed)
+        raise RuntimeFault(
+            f"{names}: allowed to the user of LOG_REDIS_URL, who could empty the log or weaken it. Give it a user of its own: "
+            f"ACL SETUSER {valkey.USER} on >PASSWORD {valkey.LOG_RULES}"
+        )
+    return "FLUSHALL, FLUSHDB, CONFIG SET refused"
+
+
+def _is_allowed(url: str, words: tuple[str, ...]) -> bool:
+    try:
+        valkey.command(url, *words)
+    except ServiceFault as fault:
+        return not str(fault).startswith("NOPERM")
+    return True
+
+
 def cache_answers(url: str) -> str:
     """The cache answers and evicts nothing."""
     policy = setting(url, "maxmemory-policy")
@@ -142,6 +169,7 @@ def examine(home: Path) -> int:
         for name, variable, look in (
             ("database", "DATABASE_URL", database_durable),
             ("event log", "LOG_REDIS_URL", log_durable),
+            ("event log's user", "LOG_REDIS_URL", log_guarded),
             ("cache and queue", "REDIS_URL", cache_answers),
         ):
             if variable in urls:

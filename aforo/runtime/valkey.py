@@ -59,6 +59,7 @@ LOG_COMMANDS = (
     "+info +ping +echo +hello +auth +select +reset +config|get +dbsize +scan +command +memory|usage "
     "+client|id +client|info +client|getname +client|setname +client|setinfo +client|reply +client|no-touch"
 )
+LOG_RULES = f"~aforo:* &aforo:* -@all {LOG_COMMANDS}"
 # Its keys are the task queue's to name; what would end the server or rewrite its rules is the admin's.
 CACHE_COMMANDS = "+@all -shutdown -acl -debug -replicaof -failover -config +config|get"
 
@@ -70,7 +71,7 @@ CONFIG: dict[Role, tuple[str, ...]] = {
         "no-appendfsync-on-rewrite no",
         # A log that is full refuses (the caller falls back to PostgreSQL); it never forgets.
         "maxmemory-policy noeviction",
-        f"user {USER} on #{{password}} ~aforo:* &aforo:* -@all {LOG_COMMANDS}",
+        f"user {USER} on #{{password}} {LOG_RULES}",
     ),
     "cache": (
         "appendonly yes",

@@ -46,6 +46,10 @@ def test_the_log_syncs_every_write_and_forgets_none(log):
     [
         ("FLUSHALL",),
         ("FLUSHDB",),
+        ("SWAPDB", "0", "1"),
+        ("REPLICAOF", "127.0.0.1", "1"),
+        ("ACL", "SETUSER", "aforo", "+@all"),
+        ("BGREWRITEAOF",),
         ("SHUTDOWN",),
         ("CONFIG", "SET", "appendfsync", "no"),
         ("RENAME", "aforo:a", "aforo:b"),
