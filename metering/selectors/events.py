@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from psycopg.errors import error_from_result
+from psycopg.errors import OperationalError, error_from_result
 from psycopg.pq import ExecStatus, Format
 
 from aforo.tenancy.models import Tenant
@@ -107,7 +107,9 @@ def identities_for(tenant: Tenant, identities: Sequence[bytes]) -> dict[bytes, I
             result_format=Format.BINARY,
         )
         if found.status != ExecStatus.TUPLES_OK:
-            raise error_from_result(found)
+            error = error_from_result(found)
+            # A server that goes away in the middle leaves no code, by which psycopg would tell that it did.
+            raise error if error.sqlstate else OperationalError(str(error))
     return {
         bytes(found.get_value(row, 0)): Identity(
             fingerprint=_integer(found.get_value(row, 1)),
