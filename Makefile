@@ -1,5 +1,5 @@
 # `make help` says in a sentence what each target does.
-# Settings: PYTHON (3.11 or newer), PORT (8000), AFORO_HOME (.aforo), ROWS of the demo, NAME of a benchmark, ARGS for pytest.
+# Settings: PYTHON (3.11 or newer), PORT (8000), AFORO_HOME (.aforo), ROWS of the demo, NAME of a benchmark, TIMES of each fault, ARGS for pytest.
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
@@ -27,6 +27,9 @@ test: install-dev browser  ## Run every test that a fresh clone can; lists in do
 
 unit: install-dev  ## Run the tests that take about a minute together.
 	$(PY) -m pytest -q -n 2 -m "not slow" $(ARGS)
+
+faults: install-dev  ## Kill, stop, fill up and cut the power, five times as often as the tests do (TIMES=n); needs root.
+	FAULT_TIMES=$(or $(TIMES),5) $(PY) -m pytest -q -n 2 --timeout 1800 tests/faults $(ARGS)
 
 check: install-dev  ## Look for faults without running: style, types, import arrows, documents, migrations, API.
 	.venv/bin/ruff check .
@@ -78,4 +81,4 @@ browser:
 		[ "$$(id -u)" = 0 ] || { echo "Browser tests need Chromium: apt install chromium" >&2; exit 1; }; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 
-.PHONY: help run demo test unit check bench docs stop doctor lock clean install install-dev browser
+.PHONY: help run demo test unit faults check bench docs stop doctor lock clean install install-dev browser

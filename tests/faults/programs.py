@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
@@ -10,25 +11,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import NamedTuple
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
 
+from aforo.runtime.process import port_pick
+from aforo.runtime.supervisor import application
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
+WRITER = ("manage.py", "writer")
+# How often the faults are repeated; `make faults` does it more often.
+TIMES = int(os.environ.get("FAULT_TIMES", "1"))
 
 
 @contextmanager
 def program(*words: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
     """`python words…`, in a group of its own."""
-    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
     process = subprocess.Popen(
         [sys.executable, *words],
         cwd=ROOT,
         env={
             **os.environ,
-            "DATABASE_URL": urlunsplit(database),
+            "DATABASE_URL": database_url(),
             "LOG_REDIS_URL": settings.LOG_REDIS_URL,
             "LOG_LEVEL": "WARNING",
             **environ,
@@ -39,6 +46,50 @@ def program(*words: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         kill(process)
+
+
+def database_url() -> str:
+    """Of the database that this test's own connection leads to."""
+    to = connection.settings_dict
+    return f"postgresql://{quote(to['USER'])}:{quote(to['PASSWORD'])}@{to['HOST']}:{to['PORT']}/{quote(to['NAME'])}"
+
+
+class Web(NamedTuple):
+    """url: as http://127.0.0.1:PORT. process: granian's master."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def workers(self) -> list[int]:
+        """The pids that answer requests; the master starts others in their place."""
+        found = []
+        # Its threads have children of their own.
+        for children in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            found += [int(pid) for pid in children.read_text().split()]
+        return found
+
+
+@contextmanager
+def web(variant: str = "") -> Iterator[Web]:
+    """The web server as `make run` has it; variant: another WSGI application, as module:name."""
+    port = port_pick()
+    _, *words = next(one.command for one in application(ROOT, ROOT, port) if one.name == "web")
+    if variant:
+        words[-1] = variant
+    with program(*words) as process:
+        wait_until(lambda: _answers(port), "the web server")
+        yield Web(f"http://127.0.0.1:{port}", process)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
