@@ -104,6 +104,9 @@ LOG_BYTES_MAX = env.int("LOG_BYTES_MAX", 2 * 1024**3)
 LOG_SPOOL_DIR = env.str("LOG_SPOOL_DIR", "")
 LOG_SPOOL_BYTES_MAX = env.int("LOG_SPOOL_BYTES_MAX", 1024**3)
 
+# Without it, /metrics answers this host alone.
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+
 # Files of events, until they are read; one folder for all web servers and workers.
 UPLOAD_DIR = env.str("UPLOAD_DIR", str(home_default() / "uploads"))
 

@@ -7,10 +7,12 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from aforo.http.health import health, ready
+from metering.api.metrics import metrics
 
 urlpatterns = [
     path("health", health),
     path("ready", ready),
+    path("metrics", metrics),
     # Addresses that people type.
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),

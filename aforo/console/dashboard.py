@@ -21,7 +21,9 @@ from billing.selectors.bill_runs import bill_runs_for
 from billing.selectors.catalog import offerings_for, products_for, rate_plans_for
 from billing.selectors.invoices import invoices_for
 from billing.selectors.subscriptions import subscriptions_for
+from metering.backlog import backlogs
 from metering.conservation import conservation_for
+from metering.log import shard_of
 from metering.selectors.dead_letter_growth import growth_for
 from metering.selectors.dead_letters import dead_letters_for
 from metering.selectors.meters import meters_for
@@ -83,9 +85,25 @@ def _figures(tenant: Tenant) -> Iterator[Figure]:
         "wait for a replay" if letters else "nothing waits",
         _list("metering_deadletter") + "?status__exact=NEW",
     )
+    yield _log_figure(tenant)
     statuses = Counter(invoices_for(tenant).values_list("status", flat=True))
     said = ", ".join(f"{count:,} {status.lower()}" for status, count in statuses.most_common())
     yield Figure("Invoices", f"{statuses.total():,}", said or "none yet", _list("billing_invoice"))
+
+
+def _log_figure(tenant: Tenant) -> Figure:
+    """How far the writer of the tenant's shard is behind."""
+    one = backlogs()[shard_of(tenant.pk)]
+    if one.behind_s is None:
+        value, note = "does not answer", "events go to the store meanwhile"
+    elif one.entries or one.rows:
+        value = f"{one.behind_s:,.0f} s behind"
+        note = f"{(one.entries or 0) + one.rows:,} waiting" + ("" if one.writer else "; no writer runs")
+    else:
+        value, note = "Up to date", "all that arrived is counted" if one.writer else "no writer runs"
+    if one.set_aside:
+        note += f"; {one.set_aside:,} set aside"
+    return Figure("Event log", value, note, reverse("console-events"))
 
 
 def _chart(tenant: Tenant) -> dict[str, str]:

@@ -12,8 +12,11 @@ from aforo.tenancy.admin.profile import ProfileAdmin
 from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.models import Tenant
 from billing.models import Charge, Invoice, Product
+from metering import log
 from metering.services.profiles import metering_profile_set
 from tests.billing.builders import a_tenant
+from tests.metering.rows import call, submission
+from tests.workspaces import workspace
 
 from .workplace import a_dead_letter, furnish, signed_in, signed_in_nowhere
 
@@ -209,3 +212,15 @@ def test_an_alarm_stands_on_the_home_page_and_above_the_dead_letters():
     for page in pages:
         said = client.get(page).content.decode()
         assert "1 dead letter in the last hour, 100.00 % of what was received." in said, page
+
+
+def test_the_home_page_says_how_far_the_event_log_is_behind(redis_empty, settings):
+    acme = a_tenant("acme_corp")
+    client = signed_in(acme)
+    assert b"Up to date" in client.get("/admin/").content
+
+    log.append(submission(workspace("globex"), call("k1")))
+    assert b"1 waiting; no writer runs" in client.get("/admin/").content
+
+    settings.LOG_REDIS_URL = "redis://127.0.0.1:1/0"
+    assert b"does not answer" in client.get("/admin/").content
