@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from metering.batch import store
 from metering.models import DeadLetter, Event
+from metering.services.profiles import metering_profile_set
 from tests.metering.rows import call, submission, tally
 from tests.workspaces import customer, meter, workspace
 
@@ -105,6 +106,45 @@ def test_a_corrected_payload_is_read_from_a_file(acme, tmp_path):
 
     assert answer["outcomes"] == {"accepted": 1}
     assert Event.objects.get(key="k1").quantity == 0.5
+
+
+@pytest.mark.promise("P26", "P69")
+def test_many_are_looked_at_mapped_and_replayed_once(acme):
+    mapping = ("--metric", "tokens", "--to-metric", "api.call")
+
+    looked_at = dead_letters("preview", *mapping)
+    assert looked_at == "1 dead letter:\n          1  accepted\n"
+    assert json.loads(dead_letters("preview", "--all", "--json"))["refused"] == {
+        "customer_unknown": 2,
+        "metric_unknown": 1,
+    }
+    assert tally(acme) == {"received": 4, "accepted": 1, "dead_letters": 3}
+
+    answer = json.loads(dead_letters("replay", *mapping, "--json"))
+    again = dead_letters("replay", *mapping)
+
+    assert answer["outcomes"] == {"accepted": 1}
+    assert (answer["run"]["status"], answer["run"]["metric_to"]) == ("COMPLETED", "api.call")
+    assert again == "0 dead letters replayed.\n"
+    assert Event.objects.get(key="k3").quantity == 1
+    assert letter("k3").result["names"] == {"metric": "api.call"}
+    assert tally(acme) == {"received": 4, "accepted": 2, "dead_letters": 2}
+    # One by its id is mapped, too.
+    assert dead_letters("replay", letter("k1").pk, "--to-customer", "cust_abc").startswith(
+        "1 dead letter replayed"
+    )
+    assert refused("replay", "--metric", "api.call", "--to-customer", "none").startswith(
+        "customer_to is unknown"
+    )
+
+
+def test_held_ones_are_listed_and_replayed_like_others(acme):
+    metering_profile_set(tenant=acme.tenant, holds_unknown_metrics=True)
+    store([submission(acme, call("k9", metric="later"), source="kong")])
+
+    assert dead_letters("list", "--status", "HELD", "--source", "kong").splitlines()[-1] == "1 dead letter."
+    meter(acme.tenant, "later")
+    assert dead_letters("replay", "--status", "HELD") == "1 dead letter replayed: 1 accepted.\n"
 
 
 def test_discard_needs_a_reason(acme):

@@ -132,6 +132,25 @@ def test_a_name_is_mapped_to_one_that_is_known(acme):
     assert outcome.verdict == "duplicate"
 
 
+def test_a_customer_is_mapped_wherever_its_name_stands(acme):
+    cloud_event = {"specversion": "1.0", "id": "k1", "source": "/gw", "type": "api.call", "subject": "old"}
+    compound = {"correlationId": "k2", "customerId": "old", "measurements": [{"metricName": "api.call"}]}
+    store(
+        [
+            submission(acme, cloud_event, content_type="application/cloudevents+json"),
+            submission(acme, compound, door="compound"),
+            submission(acme, {"id": "k3", "metricKey": "api.call", "tenantId": "old"}, door="meter"),
+            submission(acme, {"metric": "api.call", "customer_id": "old"}, idempotency_header="k4"),
+        ]
+    )
+
+    run = worked(acme, planned(acme, customer_id="old", customer_to="cust_abc"))
+
+    assert run.outcomes == {"accepted": 4}
+    assert sorted(Event.objects.values_list("key", flat=True)) == ["k1", "k2:api.call", "k3", "k4"]
+    assert not any("tenantId" in event.properties for event in Event.objects.all())
+
+
 def test_a_name_stands_for_one_name_that_is_known(acme):
     store([submission(acme, [call("k1", metric="a"), call("k2", metric="b"), call("k3", customer_id="c")])])
 
