@@ -42,7 +42,7 @@ ENTRIES_FIRST = 4
 
 # Fewer are a small batch, after whose start the next one waits so long: visible at once, or with others a moment later.
 SMALL_EVENTS = 500
-LINGER_S = 0.1
+LINGER_S = 0.2
 
 BLOCK_MS = 500
 ANSWER_S = 5.0
