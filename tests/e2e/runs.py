@@ -81,7 +81,15 @@ class Run:
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and body of a call with the printed key; 0 where nobody answers."""
-        request = urllib.request.Request(f"{self.url}{path}", headers={"Authorization": f"Bearer {self.key}"})
+        return self._call(path, None, self.key)
+
+    def post(self, path: str, body: dict[str, Any], key: str | None = None) -> tuple[int, dict[str, Any]]:
+        """The same for a body; key: another than the printed one."""
+        return self._call(path, json.dumps(body).encode(), key or self.key)
+
+    def _call(self, path: str, body: bytes | None, key: str) -> tuple[int, dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}{path}", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, json.load(answer)

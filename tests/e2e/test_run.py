@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -35,6 +36,8 @@ def test_from_nothing_to_a_metered_event_through_kills_and_a_restart(tmp_path, b
         assert wait_until(lambda: run.get(f"/v1/events/{key}")[1].get("status") == "stored", 10)
         assert seen(run, key) == ("api.call", "cust_abc", "1", {"endpoint": "/v1/search"})
 
+        assert seconds_until_refused(run) < 1
+
         for name in ("web", "writer", "worker", "beat", "postgres", "log", "cache"):
             run.kill(name)
         assert wait_until(lambda: run.get("/ready")[0] == 200, 20)
@@ -46,6 +49,23 @@ def test_from_nothing_to_a_metered_event_through_kills_and_a_restart(tmp_path, b
         # The same data, the same key.
         assert again.key == printed_key
         assert seen(again, key) == ("api.call", "cust_abc", "1", {"endpoint": "/v1/search"})
+
+
+def seconds_until_refused(run) -> float:
+    """From the answer to a revocation until no web process takes an event under the key any more."""
+    event = {"event": "api.call", "customer_id": "cust_abc"}
+    _, made = run.post("/v1/api-keys", {"name": "gateway"})
+    # Each of the processes knows the key by then.
+    for _ in range(20):
+        assert run.post("/v1/events", event, made["secret"])[0] == 202
+    assert run.post(f"/v1/api-keys/{made['id']}/revoke", {})[0] == 200
+    revoked_s = taken_s = time.monotonic()
+    while time.monotonic() < revoked_s + 2:
+        sent_s = time.monotonic()
+        if run.post("/v1/events", event, made["secret"])[0] == 202:
+            taken_s = sent_s
+    assert run.post("/v1/events", event, made["secret"])[1]["code"] == "key_revoked"
+    return taken_s - revoked_s
 
 
 def event_key(answer: str) -> str:
