@@ -19,7 +19,7 @@ from .models import CouponRedemption, Subscription
 from .pipeline import state as values
 from .pipeline.metered import condensed
 from .selectors.invoices import live_invoices_for
-from .selectors.periods import billed_period, last_day, subscription_cycle
+from .selectors.periods import billed_period, has_ended, last_day, subscription_cycle
 from .selectors.profiles import billing_profile_for
 from .selectors.tax import tax_rates_for
 from .selectors.terms import charge_value
@@ -33,12 +33,14 @@ def billing_state(
 
     subscription: with customer (and parent), offering and plan version. cycle: a whole period of it.
     as_of: when wallet grants are counted; the period's end if none is given.
+    After the subscription's end nothing is charged; what is left are its closed periods.
     Raises Problem state_conflict where the subscription did not run in the cycle, or its terms are of several currencies.
     """
     customer = subscription.customer
     version = subscription.plan_version
-    period = billed_period(subscription, cycle)
-    if period is None:
+    has_run = billed_period(subscription, cycle)
+    period = has_run or cycle
+    if has_run is None and not has_ended(subscription, cycle):
         raise Problem("state_conflict", f"The subscription {subscription.code!r} did not run in {cycle}.")
     currency = version.plan.currency
     payer = customer.parent or customer
@@ -48,11 +50,11 @@ def billing_state(
         .prefetch_related("tiers")
         .order_by("position", "code")
     )
-    priced = tuple(charge_value(charge) for charge in charges)
+    priced = tuple(charge_value(charge) for charge in charges) if has_run else ()
     meters = {charge.meter.key: charge.meter.meter() for charge in charges if charge.meter}
     # First of all, for its marks.
     closed, marks = closed_periods(tenant=tenant, subscription=subscription, cycle=cycle, meters=meters)
-    usage = meter_usage(tenant=tenant, customer=customer, meters=meters, period=period)
+    usage = meter_usage(tenant=tenant, customer=customer, meters=meters if has_run else {}, period=period)
     return values.BillingState(
         tenant=str(tenant),
         customer=customer.external_id,
@@ -67,9 +69,9 @@ def billing_state(
         as_of=as_of or period.end,
         charges=priced,
         usage=tuple(condensed(each, priced) for each in usage),
-        carried_in=_carried_in(subscription, cycle),
-        contracts=_contracts(subscription, period, cycle, currency),
-        coupons=_coupons(subscription, cycle, currency),
+        carried_in=_carried_in(subscription, cycle) if has_run else (),
+        contracts=_contracts(subscription, period, cycle, currency) if has_run else (),
+        coupons=_coupons(subscription, cycle, currency) if has_run else (),
         tax_profile=_tax_profile(tenant, customer, last_day(period, customer.zone)),
         billing_mode=mode,
         wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Tenant
 
-from ..models import BillRun, BillRunItem, Subscription
+from ..models import BillRun, BillRunItem, Invoice, Subscription
 from ..models.subscription import SubscriptionState
+from .periods import LOOKED_AFTER
 
 # The earth's zones lie within this of UTC.
 ZONE_REACH = timedelta(hours=15)
@@ -82,6 +83,21 @@ def subscriptions_billed_in(
         .exclude(state=SubscriptionState.TRIALING)
         .filter(starts_at__lt=_utc(ends_on) + ZONE_REACH)
         .filter(Q(ends_at=None) | Q(ends_at__gt=_utc(starts_on) - ZONE_REACH))
+        .select_related("customer")
+        .order_by("customer__external_id", "code")
+    )
+    return subscriptions.filter(customer__external_id__in=customers) if customers else subscriptions
+
+
+def subscriptions_looked_after(
+    tenant: Tenant, *, starts_on: date, ends_on: date, customers: tuple[str, ...] = ()
+) -> QuerySet[Subscription]:
+    """Subscriptions that have ended before the window or in it, and have invoices whose usage may still change."""
+    subscriptions = (
+        Subscription.objects.of(tenant)
+        .filter(Exists(Invoice.objects.filter(subscription=OuterRef("pk"), sequence__isnull=False)))
+        .filter(ends_at__lt=_utc(ends_on) + ZONE_REACH)
+        .filter(ends_at__gt=_utc(starts_on) - ZONE_REACH - LOOKED_AFTER)
         .select_related("customer")
         .order_by("customer__external_id", "code")
     )

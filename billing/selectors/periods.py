@@ -12,6 +12,9 @@ from aforo.kernel.periods import Period, local_midnight
 
 from ..models import Subscription
 
+# Events are accepted for 90 days; so long after its end, and for a month's bill run, a subscription is looked at.
+LOOKED_AFTER = timedelta(days=120)
+
 
 def month_window(text: str) -> tuple[date, date]:
     """The days of a month written as YYYY-MM: its first, and the first of the next. Raises Problem input_invalid."""
@@ -54,3 +57,28 @@ def periods_ending_in(subscription: Subscription, *, starts_on: date, ends_on: d
         if billed is not None and starts_on <= last_day(billed, zone) < ends_on:
             yield period
         index += 1
+
+
+def periods_after_end(subscription: Subscription, *, starts_on: date, ends_on: date) -> Iterator[Period]:
+    """The whole periods after a subscription's end whose last local day lies in [starts_on, ends_on), in order.
+
+    Nothing runs in them; they are where the differences of its closed periods are billed. Cancelled on 20 March 2026,
+    window April: [1 April, 1 May). From the fourth month after the end on there is none.
+    """
+    ended_at = subscription.ends_at
+    if ended_at is None or ended_at <= subscription.starts_at:
+        return
+    zone = subscription.customer.zone
+    cycle = subscription_cycle(subscription)
+    index = cycle.index_at(local_midnight(starts_on, zone))
+    while (period := cycle.period(index)).start < local_midnight(ends_on, zone):
+        is_after = ended_at <= period.start < ended_at + LOOKED_AFTER
+        if is_after and starts_on <= last_day(period, zone) < ends_on:
+            yield period
+        index += 1
+
+
+def has_ended(subscription: Subscription, period: Period) -> bool:
+    """Whether the subscription had run, and was over when the period began."""
+    ended_at = subscription.ends_at
+    return ended_at is not None and subscription.starts_at < ended_at <= period.start

@@ -39,8 +39,9 @@ from ..selectors.bill_runs import (
     bill_run_progress,
     bill_runs_for,
     subscriptions_billed_in,
+    subscriptions_looked_after,
 )
-from ..selectors.periods import billed_period, periods_ending_in
+from ..selectors.periods import billed_period, periods_after_end, periods_ending_in
 from .invoices import invoice_draft, invoice_issue
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ def bill_run_start(
     idempotency_key: str | None = None,
     is_queued: bool = True,
 ) -> BillRun:
-    """Begin billing every subscription period whose last local day lies in [starts_on, ends_on).
+    """Begin billing every subscription period whose last local day lies in [starts_on, ends_on), and what has changed of
+    subscriptions that ended lately.
 
     customers: external ids; none means all. auto_finalize: issue what was drafted; else the drafts stay drafts.
     is_queued: hand the work to the workers; else the caller does it by `bill_run_work`.
@@ -127,26 +129,37 @@ def _active_problem(tenant: Tenant, starts_on: date, ends_on: date) -> Problem:
 def _items_create(tenant: Tenant, run: BillRun, customers: tuple[str, ...]) -> None:
     window = {"starts_on": run.starts_on, "ends_on": run.ends_on}
     items, at = [], now()
-    for subscription in subscriptions_billed_in(tenant, customers=customers, **window).iterator(1000):
-        for period in periods_ending_in(subscription, **window):
-            billed = billed_period(subscription, period)
-            if billed is None or billed.end > at:
-                raise Problem(
-                    "state_conflict",
-                    f"The period {period} of subscription {subscription.code!r} is not over yet; "
-                    "ask for a preview, or bill after its end.",
-                    subscription=subscription.code,
-                    ends_at=instant_text(period.end),
-                )
-            items.append(
-                BillRunItem(
-                    tenant=tenant,
-                    run=run,
-                    subscription=subscription,
-                    period_start=period.start,
-                    period_end=period.end,
-                )
+    # Read to the end before anything is refused: no cursor is left open then.
+    found = [
+        (subscription, period)
+        for subscription in subscriptions_billed_in(tenant, customers=customers, **window).iterator(1000)
+        for period in periods_ending_in(subscription, **window)
+    ]
+    # What changes of a subscription that has ended has no other invoice to go on.
+    found += [
+        (subscription, period)
+        for subscription in subscriptions_looked_after(tenant, customers=customers, **window).iterator(1000)
+        for period in periods_after_end(subscription, **window)
+    ]
+    for subscription, period in found:
+        billed = billed_period(subscription, period) or period
+        if billed.end > at:
+            raise Problem(
+                "state_conflict",
+                f"The period {period} of subscription {subscription.code!r} is not over yet; "
+                "ask for a preview, or bill after its end.",
+                subscription=subscription.code,
+                ends_at=instant_text(period.end),
             )
+        items.append(
+            BillRunItem(
+                tenant=tenant,
+                run=run,
+                subscription=subscription,
+                period_start=period.start,
+                period_end=period.end,
+            )
+        )
     BillRunItem.objects.bulk_create(items, batch_size=1000)
 
 
@@ -216,11 +229,15 @@ def _item_draft(tenant: Tenant, item_id: UUID) -> bool:
 
 
 def _drafted(tenant: Tenant, item: BillRunItem) -> None:
+    """An item that has nothing to bill is none; see invoice_draft."""
     invoice = invoice_draft(
         tenant=tenant,
         subscription_id=item.subscription_id,
         period=Period(item.period_start, item.period_end),
     )
+    if invoice is None:
+        item.delete()
+        return
     item.invoice = invoice
     item.status = Status.DRAFTED if invoice.status == Invoice.Status.DRAFT else Status.ISSUED
 
@@ -267,6 +284,8 @@ def _step(item: BillRunItem, work: Callable[[], None]) -> None:
     except Exception as error:
         log.exception("Bill run item %s failed", item.pk)
         item.status, item.error = Status.FAILED, f"{type(error).__name__}: {error}"
+    if item.pk is None:
+        return
     item.moved_at = now()
     item.save(update_fields=["status", "error", "invoice", "moved_at"])
 

@@ -18,7 +18,7 @@ from .. import loading, locks, pipeline, posting, proof
 from ..models import Invoice
 from ..pipeline.state import BillingState
 from ..selectors.invoices import live_invoices_for
-from ..selectors.periods import subscription_cycle
+from ..selectors.periods import has_ended, subscription_cycle
 from ..selectors.subscriptions import billed_subscription_for
 
 
@@ -36,9 +36,10 @@ def invoice_preview(
 
 
 @transaction.atomic(savepoint=False)
-def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> Invoice:
+def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> Invoice | None:
     """The invoice of a subscription's whole period: drafted, or drafted anew; an issued one is left as it is.
 
+    After the subscription's end it bills what has changed of earlier periods; None where nothing has.
     Locks the subscription. Raises Problem not_found, or state_conflict where the run is stopped.
     """
     locks.subscription_locked(tenant, subscription_id)
@@ -47,6 +48,8 @@ def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> I
     if existing is not None and existing.status != Invoice.Status.DRAFT:
         return existing
     state = _finished(loading.billing_state(tenant=tenant, subscription=subscription, cycle=period))
+    if existing is None and not state.lines and has_ended(subscription, period):
+        return None
     return posting.draft_post(state, subscription, draft=existing)
 
 

@@ -15,7 +15,7 @@ from aforo.kernel.clock import clock_at
 from aforo.kernel.decimals import total
 from aforo.kernel.periods import Period, instant_text
 from billing import loading, pipeline
-from billing.models import Invoice, InvoiceLine
+from billing.models import BillRun, Contract, Invoice, InvoiceLine
 from billing.selectors.subscriptions import billed_subscription_for
 from billing.services.bill_runs import bill_run_start, bill_run_work
 from billing.services.invoices import invoice_draft, invoice_issue, invoice_preview
@@ -398,3 +398,56 @@ def test_whatever_comes_and_is_corrected_each_month_bills_what_its_usage_comes_t
         )
         assert invoice.total >= 0
         assert invoice_verify(invoice) == []
+
+
+def test_what_comes_after_the_end_of_a_subscription_is_billed_by_itself(acme, tokens):
+    # Cancelled on 20 March: the month's fee for 20 of 31 days, and 100 calls.
+    subscription = a_subscription(
+        acme.customer,
+        a_fee("31.00"),
+        {**A_CALL, "meter": tokens},
+        ends_at=datetime(2026, 3, 21, tzinfo=UTC),
+    )
+    Contract.objects.create(
+        tenant=acme.tenant,
+        code="deal",
+        subscription=subscription,
+        starts_on=MARCH.start.date(),
+        minimum_amount=5,
+    )
+    sent(acme, "k1", 100, MARCH.start)
+    billed(acme, MARCH)
+    # Nothing has changed: no invoice, and no trace of the look.
+    billed(acme, APRIL)
+    assert [run.items.count() for run in BillRun.objects.order_by("started_at")] == [1, 0]
+
+    sent(acme, "k2", 70, MARCH.start + timedelta(days=19), APRIL.end + timedelta(days=2))
+    sent(acme, "k3", 500, MARCH.start + timedelta(days=22), APRIL.end + timedelta(days=2))
+    billed(acme, MAY)
+    billed(acme, JUNE)
+
+    # The call of 23 March belongs to nobody's subscription any more; no fee and no minimum after the end.
+    assert lines_of(MAY) == [("Calls, 2026-03-01 to 2026-03-31 (INV-000001): late usage", "70", "0.70")]
+    assert Invoice.objects.count() == 2
+    sound(acme)
+
+
+def test_a_credit_after_the_end_waits_and_a_subscription_is_not_looked_at_for_ever(acme, tokens):
+    a_subscription(acme.customer, {**A_CALL, "meter": tokens}, ends_at=datetime(2026, 3, 21, tzinfo=UTC))
+    sent(acme, "k1", 100, MARCH.start)
+    billed(acme, MARCH)
+    void(acme, APRIL.start)
+    for period in (APRIL, MAY, JUNE, month(7)):
+        billed(acme, period)
+    assert Invoice.objects.count() == 1
+
+    sent(acme, "k2", 300, MARCH.start, MARCH.start + timedelta(days=89))
+    # 21 March and 120 days is 19 July: the last period that is looked at begins on 1 July.
+    billed(acme, month(8))
+    assert Invoice.objects.count() == 1
+    with clock_at(month(7).end + timedelta(days=3)):
+        of = {"tenant": acme.tenant, "starts_on": date(2026, 7, 1), "ends_on": date(2026, 8, 1)}
+        bill_run_work(tenant=acme.tenant, run_id=bill_run_start(**of, is_queued=False).pk)
+    # 300 − 100 that were voided.
+    assert lines_of(month(7)) == [("Calls, 2026-03-01 to 2026-03-31 (INV-000001): voided k1", "200", "2.00")]
+    sound(acme)
