@@ -107,6 +107,10 @@ LOG_SPOOL_BYTES_MAX = env.int("LOG_SPOOL_BYTES_MAX", 1024**3)
 # Without it, /metrics answers this host alone.
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 
+# Months of events that `manage.py archive run` leaves in the database, beside the present one; 0: all.
+EVENTS_KEPT_MONTHS = env.int("EVENTS_KEPT_MONTHS", 0)
+ARCHIVE_DIR = env.str("ARCHIVE_DIR", str(home_default() / "archive"))
+
 # Files of events, until they are read; one folder for all web servers and workers.
 UPLOAD_DIR = env.str("UPLOAD_DIR", str(home_default() / "uploads"))
 

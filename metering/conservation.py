@@ -15,6 +15,7 @@ from aforo.tenancy.models import Tenant
 from .decoding import decode
 from .event import Submission
 from .models import Correction, Event, Tally
+from .selectors.archive import archive_files_for
 from .waiting import TooMuchWaits, Waiting, submissions_in, waiting_for
 
 _TRIES = 5
@@ -84,10 +85,11 @@ def conservation_for(
 def events_stored(tenant: Tenant) -> int:
     """How many events the store holds of a tenant, over all time; the tally's `accepted` must be the same.
 
-    What a correction put in an event's place was not received and is not counted.
+    Those in the archive are counted with them. What a correction put in an event's place was not received and is not counted.
     """
     replacements = Correction.objects.of(tenant).filter(replacement__isnull=False)
-    return Event.objects.filter(tenant=tenant).count() - replacements.count()
+    archived = archive_files_for(tenant).aggregate(rows=Sum("rows", default=0))["rows"]
+    return int(archived) + Event.objects.filter(tenant=tenant).count() - replacements.count()
 
 
 def _counted(tenant: Tenant, waiting: Waiting) -> int | None:

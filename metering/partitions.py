@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from django.db import connection, transaction
 
@@ -39,8 +39,17 @@ def months_ensure(instants: Iterable[datetime]) -> None:
 
 def partition_of(instant: datetime) -> str:
     """The name of the partition that holds an instant."""
-    month = instant.astimezone(UTC)
+    return partition_name(instant.astimezone(UTC).date())
+
+
+def partition_name(month: date) -> str:
+    """The name of a month's partition, by one of its days."""
     return f"metering_event_{month.year:04}_{month.month:02}"
+
+
+def months_present() -> list[date]:
+    """The first days of the months that have a partition, the oldest first."""
+    return sorted(date(int(name[-7:-3]), int(name[-2:]), 1) for name in _present())
 
 
 def _present() -> set[str]:

@@ -107,7 +107,10 @@ def _answered(
 ) -> HttpResponse:
     """The form, or what came of it. Another tab may have switched the tenant: the form names the one it is of."""
     tenant = _tenant(request)
-    event = counting_event_for(tenant, key)
+    try:
+        event = counting_event_for(tenant, key)
+    except Problem as problem:
+        raise Http404(problem.detail) from None
     if event is None or request.POST.get("form_tenant", str(tenant.pk)) != str(tenant.pk):
         raise Http404(f"No event {key!r} that counts in {tenant}.")
     asked = form(request.POST if request.method == "POST" else None, event=event)

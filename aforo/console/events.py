@@ -47,17 +47,23 @@ def events_page(request: HttpRequest) -> HttpResponse:
     texts = {name: request.GET.get(name, "").strip() for name in (*TEXTS, *TIMES)}
     status = request.GET.get("status", "")
     asked = {name: _asked(name, text) for name, text in texts.items()}
-    found = (
-        log_for(
-            tenant,
-            limit=ROWS_A_PAGE + 1,
-            status=status if status in STATUSES else None,
-            after=_place(request.GET.get("after", "")),
-            **asked,
+    try:
+        found = (
+            log_for(
+                tenant,
+                limit=ROWS_A_PAGE + 1,
+                status=status if status in STATUSES else None,
+                after=_place(request.GET.get("after", "")),
+                **asked,
+            )
+            if tenant
+            else []
         )
-        if tenant
-        else []
-    )
+    except Problem as problem:
+        if problem.code != "events_archived":
+            raise
+        # Its own page says where it is.
+        return redirect("console-event", key=texts["key"])
     rows = found[:ROWS_A_PAGE]
     searched = {name: text for name, text in {**texts, "status": status}.items() if text}
     if rows and searched.keys() == {"key"}:
@@ -98,17 +104,17 @@ def events_live_rows(request: HttpRequest) -> HttpResponse:
 def event_page(request: HttpRequest, key: str) -> HttpResponse:
     """What became of a key: the stored event with its steps and its invoice, and the dead letters under it."""
     tenant = _tenant(request)
-    stored = _stored(tenant, key) if tenant else None
+    stored, counting, archived = _stored(tenant, key) if tenant else (None, None, "")
     letters = list(refusals_for(tenant, key)) if tenant else []
-    if stored is None and not letters:
+    if stored is None and not letters and not archived:
         raise Http404(f"No event {key!r}.")
     context: dict[str, Any] = {
         "title": f"Event {key}",
+        "archived": archived,
         "letters": [{"letter": letter, "steps": steps_of_refusal(letter)} for letter in letters],
     }
     if stored is not None:
         corrections = list(corrections_for(tenant, idempotency_key=key))
-        counting = counting_event_for(tenant, key)
         shown = counting or stored
         context |= {
             "event": shown,
@@ -127,11 +133,14 @@ def _tenant(request: HttpRequest) -> Tenant | None:
     return tenant_of_request(request)
 
 
-def _stored(tenant: Tenant, key: str) -> StoredEvent | None:
+def _stored(tenant: Tenant, key: str) -> tuple[StoredEvent | None, StoredEvent | None, str]:
+    """The event, what counts in its place today, and the sentence that says in which file of the archive either lies."""
+    stored = None
     try:
-        return event_for(tenant, key)
-    except Problem:
-        return None
+        stored = event_for(tenant, key)
+        return stored, counting_event_for(tenant, key), ""
+    except Problem as problem:
+        return stored, None, problem.detail if problem.code == "events_archived" else ""
 
 
 def _asked(name: str, text: str) -> Any:

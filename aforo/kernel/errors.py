@@ -132,6 +132,12 @@ PROBLEMS = _catalogue(
     ("input_invalid", 422, "The request has invalid fields", "Correct every field that `errors` lists."),
     ("state_conflict", 409, "The object's state does not allow this", "Read `detail` for the legal moves."),
     (
+        "events_archived",
+        409,
+        "Events lie in the archive",
+        "Ask for what buckets hold (whole hours of COUNT, SUM, MAX …), or let an operator restore the month.",
+    ),
+    (
         "already_exists",
         409,
         "An object with this identity exists",

@@ -192,7 +192,7 @@ class EventView(APIView):
             "The stored event with its metering steps, or why it was refused or is held. Until the writer has read it from the "
             "log, which takes a moment, it is `accepted`."
         ),
-        responses={200: EventStateSerializer, **problems("not_found")},
+        responses={200: EventStateSerializer, **problems("not_found", "events_archived")},
     )
     def get(self, request: Request, key: str) -> Response:
         tenant = request.user.tenant

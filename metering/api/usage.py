@@ -40,6 +40,8 @@ class UsageView(APIView):
             **problems(
                 not_found="No meter 'api.cal'.",
                 input_invalid="group_by region is no dimension of llm.tokens; it keeps: model.",
+                events_archived="Events of 2026-03 lie in the archive, in 2026-03/acme_corp-live.parquet; "
+                "`manage.py archive restore 2026-03` brings them back.",
             ),
         },
         examples=[

@@ -1,5 +1,6 @@
 """Meters, and the rows that the writer makes of events."""
 
+from .archive import ArchiveFile
 from .bucket import Bucket
 from .correction import Correction, CorrectionKind
 from .dead_letter import OPEN, DeadLetter, DeadLetterStatus
@@ -14,6 +15,7 @@ from .webhook_source import WebhookScheme, WebhookSource
 __all__ = [
     "DUPLICATES_KEPT",
     "OPEN",
+    "ArchiveFile",
     "Bucket",
     "Correction",
     "CorrectionKind",

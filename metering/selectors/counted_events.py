@@ -14,6 +14,7 @@ from aforo.tenancy.models import Tenant
 from ..event import UsageEvent
 from ..models import Correction, Event, UsageContext
 from ..strict_json import read_json
+from .archive import archive_demand_rows
 
 
 def counted_events(
@@ -21,13 +22,17 @@ def counted_events(
 ) -> Iterator[UsageEvent]:
     """A customer's events of a metric inside some periods, in no particular order; fields no meter reads are empty.
 
+    Raises Problem events_archived.
+
     customer_id: the customer's row. pieces: in order and apart. is_corrected: without what corrections superseded; or
     else without what they put in its place.
     """
+    pieces = _joined(pieces)
+    archive_demand_rows(tenant, pieces)
     # The numbers first: the index on events begins with the context.
     contexts = UsageContext.objects.of(tenant).filter(customer_id=customer_id, metric=metric)
     inside = Q()
-    for piece in _joined(pieces):
+    for piece in pieces:
         inside |= Q(occurred_at__gte=piece.start, occurred_at__lt=piece.end)
     corrections = Correction.objects.filter(tenant=OuterRef("tenant"))
     rows = (

@@ -20,7 +20,9 @@ from aforo.tenancy.selectors.rows import given
 from ..event import UsageEvent
 from ..intake.identity import Identity, identity_of
 from ..models import Correction
+from ..models import Identity as StoredIdentity
 from ..strict_json import read_json
+from .archive import archive_demand_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ def _instant(value: bytes) -> datetime:
 
 
 def event_for(tenant: Tenant, key: str) -> StoredEvent | None:
-    """The event stored under an idempotency key as it was accepted, or None."""
+    """The event stored under an idempotency key as it was accepted, or None. Raises Problem events_archived."""
+    identity = UUID(bytes=identity_of(key))
     found = _rows(
         f"""
         SELECT {_COLUMNS}
@@ -139,14 +142,21 @@ def event_for(tenant: Tenant, key: str) -> StoredEvent | None:
         JOIN tenancy_customer customer ON customer.id = context.customer_id
         WHERE i.tenant_id = %s AND i.identity = %s
         """,
-        [tenant.pk, UUID(bytes=identity_of(key))],
+        [tenant.pk, identity],
     )
-    return found[0] if found else None
+    if found:
+        return found[0]
+    known = StoredIdentity.objects.filter(tenant=tenant, identity=identity).values_list(
+        "occurred_at", flat=True
+    )
+    for occurred_at in known:
+        archive_demand_row(tenant, occurred_at)
+    return None
 
 
 def replacement_for(correction: Correction) -> StoredEvent:
-    """What counts in the place of an event since a correction that amended it."""
-    (found,) = _rows(
+    """What counts in the place of an event since a correction that amended it. Raises Problem events_archived."""
+    found = _rows(
         f"""
         SELECT {_COLUMNS}
         FROM metering_event e
@@ -161,7 +171,9 @@ def replacement_for(correction: Correction) -> StoredEvent:
             correction.replacement,
         ],
     )
-    return found
+    if not found:
+        archive_demand_row(correction.tenant, correction.replacement_at)
+    return found[0]
 
 
 def events_for(

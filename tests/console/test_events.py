@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from aforo.kernel.clock import clock_at
 from metering.batch import store
+from metering.services.archive import month_archive
 from tests.billing.builders import APRIL_2, a_tenant, demo_subscription
 from tests.metering.rows import call, submission
 from tests.workspaces import Workspace, workspace
@@ -108,3 +109,15 @@ def test_another_tenants_event_is_404(acme):
 
     assert client.get(reverse("console-event", args=["k01"])).status_code == 404
     assert keys(page(client)) == []
+
+
+def test_an_archived_event_says_in_which_file_it_is(acme, settings, tmp_path):
+    settings.ARCHIVE_DIR = str(tmp_path)
+    month_archive(month=MARCH.date().replace(day=1))
+    client = signed_in(acme.tenant)
+
+    told = client.get(reverse("console-event", args=["k01"]))
+    assert b"2026-03/acme_corp-live.parquet" in told.content
+    # Searched by its key, its page is opened all the same; nobody can correct it there.
+    assert page(client, key="k01").headers["Location"] == reverse("console-event", args=["k01"])
+    assert client.get(reverse("console-event-void", args=["k01"])).status_code == 404

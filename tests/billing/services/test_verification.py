@@ -13,6 +13,8 @@ from aforo.kernel.canonical import sha256_hex
 from aforo.kernel.periods import Period
 from billing.models import Invoice, InvoiceLine, InvoiceSequence, InvoiceTax, LedgerEntry, WalletBurn
 from billing.services.verification import invoice_verify, ledger_verify
+from metering.batch import store
+from metering.services.archive import month_archive
 from tests.billing.builders import (
     MARCH,
     a_fee,
@@ -24,7 +26,8 @@ from tests.billing.builders import (
     issued,
     tampering,
 )
-from tests.workspaces import customer
+from tests.metering.rows import call, submission
+from tests.workspaces import customer, meter, workspace
 
 pytestmark = [pytest.mark.django_db, pytest.mark.promise("P49", "P50")]
 
@@ -174,3 +177,19 @@ def test_a_ledger_off_balance_is_named():
     with tampering():
         LedgerEntry.objects.filter(account="revenue").update(amount=Decimal("-99.00"))
     assert ledger_verify(invoice.tenant) == ["trial balance: off by 1 USD"]
+
+
+def test_an_invoice_is_proven_without_the_events_it_counted(settings, tmp_path):
+    # 3 different paths of 10 calls, at 1.00 each, counted from the events themselves.
+    settings.ARCHIVE_DIR = str(tmp_path)
+    acme = workspace()
+    paths = meter(acme.tenant, "paths", aggregation="UNIQUE", event_name="api.call", value_property="path")
+    charge = {"code": "paths", "meter": paths, "model": "PER_UNIT", "unit_price": "1.00"}
+    calls = [call(f"k{n}", path=f"/{n % 3}") for n in range(10)]
+    store([submission(acme, calls, received_at=MARCH.start + timedelta(days=9))])
+    invoice = issued(a_subscription(acme.customer, charge))
+    assert invoice.total == Decimal("3.00")
+
+    month_archive(month=MARCH.start.date())
+
+    assert invoice_verify(Invoice.objects.get(pk=invoice.pk)) == []
