@@ -74,7 +74,7 @@ class UploadAdmin(TenantAdmin):
     ordering = ("-id",)
     add_fieldsets = ((None, {"fields": ("file", "file_format", "is_strict")}),)
     fieldsets = (
-        (None, {"fields": (("file_name", "form"), ("bytes", "source"), "sha256")}),
+        (None, {"fields": (("file_name", "form"), ("bytes", "source"))}),
         ("Times", {"fields": (("created_at", "finished_at"),)}),
     )
     actions_detail = ("replay_letters",)

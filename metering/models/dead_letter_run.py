@@ -65,7 +65,7 @@ class DeadLetterRun(TenantRow):
         verbose_name = "dead letter run"
 
     def __str__(self) -> str:
-        return f"{self.get_action_display()} {self.total:,} dead letters"
+        return f"{self.get_action_display()} {self.total:,} dead letter{'' if self.total == 1 else 's'}"
 
     @property
     def names(self) -> dict[str, str]:

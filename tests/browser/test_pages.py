@@ -48,7 +48,7 @@ def test_every_page_fits_and_has_no_error(tenant, signed_in_page: Page):
     page = signed_in_page
     invoice = furnish(tenant)
     rows = {}
-    for path in ("", "events/", *LISTS, "tenancy/tenant/", "auth/user/"):
+    for path in ("", "events/", "live-events/", *LISTS, "tenancy/tenant/", "auth/user/"):
         looked_at(page, path)
         first = page.locator("#result_list tbody a").first
         if first.count():
@@ -62,7 +62,10 @@ def test_every_page_fits_and_has_no_error(tenant, signed_in_page: Page):
         page.goto(f"/admin/billing/invoice/{invoice.pk}/{name}/")
         expect(page.locator("main")).to_contain_text("INV-000001")
     page.set_viewport_size(TELEPHONE)
-    for path in ("", "billing/invoice/", rows["billing/invoice/"], rows["billing/rateplanversion/"]):
+    runs = rows["metering/deadletterrun/"]
+    for path in ("", "events/", "live-events/", runs, rows["metering/upload/"]):
+        looked_at(page, path)
+    for path in ("billing/invoice/", rows["billing/invoice/"], rows["billing/rateplanversion/"]):
         looked_at(page, path)
 
 
