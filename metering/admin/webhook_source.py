@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.urls import reverse
 from unfold.decorators import display
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminSelectWidget
 
-from aforo.tenancy.admin.buttons import Ask, button
+from aforo.tenancy.admin.buttons import button
 from aforo.tenancy.admin.columns import COLOURS, ago
 from aforo.tenancy.admin.rows import TenantAdmin
+from aforo.tenancy.admin.secrets import Rotation, secret_answer
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
@@ -29,19 +28,8 @@ from ..services.webhook_sources import (
 )
 
 DELIVERED_SHOWN = 20
-OVERLAPS_H = {0: "Stop it now", 1: "For an hour", 24: "For a day", 168: "For a week"}
 
 LABELS = {"tolerance_s": "Tolerance in seconds", "rate_limit_per_s": "Deliveries a second"}
-
-
-class Rotation(Ask):
-    overlap_h = forms.TypedChoiceField(
-        label="Keep the old secret working",
-        choices=list(OVERLAPS_H.items()),
-        initial=24,
-        coerce=int,
-        widget=UnfoldAdminSelectWidget,
-    )
 
 
 @admin.register(WebhookSource)
@@ -116,9 +104,8 @@ class WebhookSourceAdmin(TenantAdmin):
     def response_add(
         self, request: HttpRequest, obj: WebhookSource, post_url_continue: Any = None
     ) -> HttpResponse:
-        """The secret goes into this one answer, and neither into a message nor into the session."""
         context = {**self.admin_site.each_context(request), "title": "Webhook source made", "opts": self.opts}
-        return _once(request, "metering/admin/webhook_secret_page.html", obj, obj.secret, context)
+        return _shown(request, "page", obj.name, obj, obj.secret, **context)
 
     @button(
         "Rotate",
@@ -131,7 +118,7 @@ class WebhookSourceAdmin(TenantAdmin):
         source, secret = webhook_source_rotate(
             tenant=tenant_of_request(request), source_id=source.pk, overlap=timedelta(hours=overlap_h)
         )
-        return _once(request, "metering/admin/webhook_secret_dialog.html", source, secret, {})
+        return _shown(request, "dialog", f"{source.name} has a new secret", source, secret)
 
     @button(
         "Revoke",
@@ -145,9 +132,15 @@ class WebhookSourceAdmin(TenantAdmin):
         return f"{revoked.name} is revoked."
 
 
-def _once(
-    request: HttpRequest, template: str, source: WebhookSource, secret: str, context: dict[str, Any]
+def _shown(
+    request: HttpRequest,
+    frame: Literal["page", "dialog"],
+    heading: str,
+    source: WebhookSource,
+    secret: str,
+    **context: Any,
 ) -> HttpResponse:
-    answer = TemplateResponse(request, template, {**context, "source": source, "secret": secret})
-    answer["Cache-Control"] = "no-store"
-    return answer
+    back = reverse("admin:metering_webhooksource_changelist")
+    context |= {"source": source, "secret": secret}
+    inside = "metering/admin/webhook_secret_once.html"
+    return secret_answer(request, frame, heading=heading, inside=inside, back=back, **context)

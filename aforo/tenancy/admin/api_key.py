@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.urls import reverse
 from unfold.decorators import display
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from ..models import SCOPES, ApiKey, Tenant
 from ..services.api_keys import api_key_create, api_key_revoke, api_key_rotate
-from .buttons import Ask, button
+from .buttons import button
 from .columns import COLOURS, ago
 from .rows import TenantAdmin
+from .secrets import Rotation, secret_answer
 from .workspace import tenant_of_request
-
-OVERLAPS_H = {0: "Stop it now", 1: "For an hour", 24: "For a day", 168: "For a week"}
-
-
-class Rotation(Ask):
-    overlap_h = forms.TypedChoiceField(
-        label="Keep the old key working",
-        choices=list(OVERLAPS_H.items()),
-        initial=24,
-        coerce=int,
-        widget=UnfoldAdminSelectWidget,
-    )
 
 
 def _can_rotate(key: ApiKey) -> bool:
@@ -85,9 +74,8 @@ class ApiKeyAdmin(TenantAdmin):
         return key
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: Any = None) -> HttpResponse:
-        """The secret goes into this one answer, and neither into a message nor into the session."""
         context = {**self.admin_site.each_context(request), "title": "API key made", "opts": self.opts}
-        return _once(request, "tenancy/api_key_page.html", obj, obj.text, context)
+        return _shown(request, "page", obj.name, obj.text, **context)
 
     @button(
         "Rotate",
@@ -100,7 +88,7 @@ class ApiKeyAdmin(TenantAdmin):
         new, text = api_key_rotate(
             tenant=tenant_of_request(request), key_id=key.pk, overlap=timedelta(hours=overlap_h)
         )
-        return _once(request, "tenancy/api_key_dialog.html", new, text, {})
+        return _shown(request, "dialog", f"{new.masked} follows", text)
 
     @button(
         "Revoke",
@@ -113,9 +101,9 @@ class ApiKeyAdmin(TenantAdmin):
         return f"{api_key_revoke(tenant=tenant_of_request(request), key_id=key.pk).masked} is revoked."
 
 
-def _once(
-    request: HttpRequest, template: str, key: ApiKey, text: str, context: dict[str, Any]
+def _shown(
+    request: HttpRequest, frame: Literal["page", "dialog"], heading: str, text: str, **context: Any
 ) -> HttpResponse:
-    answer = TemplateResponse(request, template, {**context, "key": key, "text": text})
-    answer["Cache-Control"] = "no-store"
-    return answer
+    back = reverse("admin:tenancy_apikey_changelist")
+    inside = "tenancy/api_key_once.html"
+    return secret_answer(request, frame, heading=heading, inside=inside, back=back, text=text, **context)
