@@ -79,10 +79,12 @@ def _figures(tenant: Tenant) -> Iterator[Figure]:
     in_use = keys["ACTIVE"] + keys["TEST"]
     yield Figure("API keys in use", f"{in_use:,}", f"{keys['REVOKED']:,} revoked", _list("tenancy_apikey"))
     letters = dead_letters_for(tenant, status="NEW").count()
+    held = dead_letters_for(tenant, status="HELD").count()
+    waits = "wait for a replay" if letters else "nothing waits"
     yield Figure(
         "Dead letters open",
         f"{letters:,}",
-        "wait for a replay" if letters else "nothing waits",
+        f"{waits}, {held:,} held" if held else waits,
         _list("metering_deadletter") + "?status__exact=NEW",
     )
     yield _log_figure(tenant)

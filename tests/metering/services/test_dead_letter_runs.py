@@ -15,6 +15,7 @@ from metering.models import DeadLetter, DeadLetterRun, Event
 from metering.services import dead_letter_runs as runs
 from metering.services.dead_letters import dead_letter_replay
 from metering.services.profiles import metering_profile_set
+from metering.tasks import held_letters_replay
 from tests.metering.rows import call, submission, tally
 from tests.workspaces import customer, meter, workspace
 
@@ -312,6 +313,21 @@ def test_what_is_held_is_replayed_once_its_name_is_known(acme, monkeypatch):
     (run,) = runs.held_letters_replay(tenant=acme.tenant)
     runs.dead_letter_run_work(tenant=acme.tenant, run_id=run.pk)
     assert statuses() == [("k1", "REPLAYED"), ("k2", "REPLAYED"), ("k3", "HELD")]
+
+
+def test_beat_replays_what_every_tenant_holds(acme, monkeypatch):
+    monkeypatch.setattr(runs, "dead_letter_run_queue", lambda **asked: None)
+    other, quiet = workspace("other"), workspace("quiet")
+    for each in (acme, other):
+        metering_profile_set(tenant=each.tenant, holds_unknown_metrics=True)
+        store([submission(each, call("k1", metric="tokens"))])
+        meter(each.tenant, "tokens")
+    meter(quiet.tenant, "tokens")
+
+    held_letters_replay()
+
+    started = DeadLetterRun.objects.filter(status="RUNNING", actor=runs.HELD_ACTOR)
+    assert {run.tenant for run in started} == {acme.tenant, other.tenant}
 
 
 def test_a_run_is_its_tenants_alone(acme):
