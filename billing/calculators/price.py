@@ -16,6 +16,7 @@ from .. import pricing
 from ..pipeline.stages.allowance import drawn
 from ..pipeline.stages.rating import Price, priced
 from ..pricing.terms import ZERO, Billable, InvalidTerms, Terms, Tier
+from ..pricing.tiers import TERMS as TIER_TERMS
 from . import fields
 
 REQUIRED = {"model", "currency", "terms"}
@@ -39,8 +40,13 @@ DECIMAL_TERMS = (
     "min_per_transaction",
     "max_per_transaction",
     "block_size",
+    "package_size",
+    "package_price",
+    "multiplier",
 )
-OTHER_TERMS = ("tiers", "minimum_without_transactions", "free_transactions", "rate_basis")
+OTHER_TERMS = ("tiers", "minimum_without_transactions", "free_transactions", "free_units", "rate_basis")
+# Priced by what single events came to.
+BY_TRANSACTION = ("PERCENTAGE", "DYNAMIC")
 ROUNDING_MODES = ("half_up", "half_even")
 
 
@@ -48,7 +54,7 @@ def price(request: Mapping[str, Any]) -> dict[str, Any]:
     """{"model", "currency", "quantity", "terms", …} -> {"amount", "unrounded", "gross", "true_up", "capped", "breakdown"}.
 
     quantity: metered units; `conversion` turns them into billed ones before included units are subtracted.
-    transactions: for PERCENTAGE, the amounts one by one; a quantity alone is one transaction of that amount.
+    transactions: for PERCENTAGE the amounts, for DYNAMIC the prices, one by one; a quantity alone is one of them.
     minimum, maximum: bounds of the period's price. already_billed: {"quantity", "amount"} of the same period; the
     answer is what is still due after the further `quantity`, tiers and bounds taken over the whole period.
     Answers: gross is the model's price, gross + true_up − capped − already billed = unrounded, and amount is that,
@@ -96,6 +102,14 @@ def terms_of(model: str, value: Any, field: str) -> Terms:
         read["free_transactions"] = fields.whole(
             given["free_transactions"], f"{field}.free_transactions", least=0, most=10**9
         )
+    if "free_units" in given:
+        name = f"{field}.free_units"
+        if model != "PACKAGE":
+            raise fields.invalid(name, f"is unknown to {model}")
+        if read.get("included"):
+            raise fields.invalid(name, "is what included is to other models; give one of the two")
+        # Units free of charge are one term, and subtracted in one place: the allowance stage.
+        read["included"] = fields.decimal(given["free_units"], name, least=ZERO)
     if "rate_basis" in given:
         read["rate_basis"] = fields.text(given["rate_basis"], f"{field}.rate_basis")
     terms = Terms(model=model, **read)
@@ -107,26 +121,32 @@ def terms_of(model: str, value: Any, field: str) -> Terms:
 
 
 def _tier(value: Any, field: str) -> Tier:
-    row = fields.object_of(value, field, known={"up_to", "unit_price", "flat_fee"}, required=set())
-    up_to = row.get("up_to")
+    row = fields.object_of(value, field, known={"up_to", *TIER_TERMS}, required=set())
+    up_to, cap = row.get("up_to"), row.get("cap")
     return Tier(
         up_to=None if up_to is None else fields.decimal(up_to, f"{field}.up_to"),
         unit_price=_decimal_or_zero(row, "unit_price", field),
         flat_fee=_decimal_or_zero(row, "flat_fee", field),
+        percent=_decimal_or_zero(row, "percent", field),
+        cap=None if cap is None else _amount(cap, f"{field}.cap"),
     )
 
 
 def _billable(row: Mapping[str, Any], terms: Terms, billed_quantity: Decimal) -> Billable:
     if row.get("transactions") is not None:
         amounts = fields.list_of(row["transactions"], "transactions", _amount)
-        if terms.model != "PERCENTAGE":
+        if terms.model not in BY_TRANSACTION:
             raise fields.invalid("transactions", f"are unknown to {terms.model}; give a quantity")
         if terms.included:
             raise fields.invalid("terms.included", "is for a quantity; of transactions, free_amount is free")
-        return Billable(units=total(amounts), transaction_count=len(amounts), transactions=amounts)
-    if row.get("quantity") is None and terms.model != "FLAT_RATE":
-        raise Problem("fields_missing", "the request lacks quantity.", missing=["quantity"])
-    quantity = _decimal_or_zero(row, "quantity", "")
+        if terms.model == "PERCENTAGE":
+            return Billable(units=total(amounts), transaction_count=len(amounts), transactions=amounts)
+        quantity = total(amounts)
+    else:
+        if row.get("quantity") is None and terms.model != "FLAT_RATE":
+            lacking = "transactions" if terms.model == "DYNAMIC" else "quantity"
+            raise Problem("fields_missing", f"the request lacks {lacking}.", missing=[lacking])
+        quantity = _decimal_or_zero(row, "quantity", "")
     metered = EXACT.add(billed_quantity, quantity)
     converted = conversion(row.get("conversion"))
     if converted is not None:

@@ -9,7 +9,18 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Protocol
 
-from . import flat_rate, graduated, included_quota, per_unit, percentage, volume_tiered
+from . import (
+    dynamic,
+    flat_rate,
+    graduated,
+    graduated_percentage,
+    included_quota,
+    package,
+    per_unit,
+    percentage,
+    stairstep,
+    volume_tiered,
+)
 from .terms import Billable, InvalidTerms, Rated, Terms
 
 
@@ -33,6 +44,10 @@ MODELS: dict[str, Model] = {
     "VOLUME_TIERED": volume_tiered,
     "PERCENTAGE": percentage,
     "INCLUDED_QUOTA": included_quota,
+    "PACKAGE": package,
+    "STAIRSTEP": stairstep,
+    "GRADUATED_PERCENTAGE": graduated_percentage,
+    "DYNAMIC": dynamic,
 }
 
 _EMPTY = Terms(model="")

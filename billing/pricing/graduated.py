@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from aforo.kernel.decimals import EXACT
-
-from .terms import ZERO, Billable, Rated, Terms, TierCharge
-from .tiers import check_tiers
+from .terms import Billable, Rated, Terms
+from .tiers import charged, check_tiers, split
 
 NEEDS = frozenset({"tiers"})
 ALLOWS = frozenset({"included"})
+TIERS = frozenset({"unit_price", "flat_fee", "cap"})
 
 
 def check(terms: Terms) -> None:
-    check_tiers(terms.tiers)
+    check_tiers(terms.tiers, knows=TIERS)
 
 
 def price(billable: Billable, terms: Terms) -> Rated:
@@ -21,13 +20,9 @@ def price(billable: Billable, terms: Terms) -> Rated:
     12,500 calls; first 1,000 at 0.010, next 9,000 at 0.008, the rest at 0.005:
     10.000 + 72.000 + 12.500 = 94.500
     """
-    rows = []
-    below = ZERO
-    for number, tier in enumerate(terms.tiers, start=1):
-        upper = billable.units if tier.up_to is None else min(billable.units, tier.up_to)
-        if upper <= below:
-            break
-        units = EXACT.subtract(upper, below)
-        rows.append(TierCharge.of(units, tier.unit_price, flat_fee=tier.flat_fee, tier=number))
-        below = upper
+    rows = (
+        row
+        for number, tier, units in split(billable.units, terms.tiers)
+        for row in charged(number, tier, units, tier.unit_price)
+    )
     return Rated.of(*rows)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from aforo.kernel.decimals import EXACT, rounded
-
+from .blocks import begun
 from .terms import Billable, InvalidTerms, Rated, Terms, TierCharge, needed
 
 NEEDS = frozenset({"unit_price"})
@@ -26,6 +25,5 @@ def price(billable: Billable, terms: Terms) -> Rated:
         return Rated.of()
     quantity = billable.units
     if terms.rate_basis != "per_unit":
-        blocks = EXACT.divide(billable.units, terms.block_size or Decimal(1))
-        quantity = rounded(blocks, places=0, mode="up")
+        quantity = begun(billable.units, terms.block_size or Decimal(1))
     return Rated.of(TierCharge.of(quantity, needed(terms.unit_price)))

@@ -28,11 +28,15 @@ class Tier:
     """One step: covers (previous.up_to, up_to] of the billable units, counted from zero.
 
     up_to: None for the last one, which is open. unit_price: of each unit. flat_fee: due once, with the first unit.
+    percent: GRADUATED_PERCENTAGE's instead of a unit price; 2.5 means 2.5 %. cap: the most that the tier costs, its
+    flat fee included; None for no bound.
     """
 
     up_to: Decimal | None
     unit_price: Decimal = ZERO
     flat_fee: Decimal = ZERO
+    percent: Decimal = ZERO
+    cap: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Terms:
     free_transactions, free_amount: free of the rate, and with both of the fixed fee too.
     min_per_transaction, max_per_transaction: bounds of what one transaction costs.
     block_size: units in a block (default 1). rate_basis: "per_block" (default) or "per_unit".
+    package_size: units in a package. package_price: of each package begun.
+    multiplier: DYNAMIC's, of the prices that the events carry (default 1).
     """
 
     model: str
@@ -65,6 +71,9 @@ class Terms:
     max_per_transaction: Decimal | None = None
     block_size: Decimal | None = None
     rate_basis: str = ""
+    package_size: Decimal | None = None
+    package_price: Decimal | None = None
+    multiplier: Decimal | None = None
 
 
 def needed(term: Decimal | None) -> Decimal:
@@ -91,7 +100,7 @@ class Billable:
 class TierCharge:
     """One row of a price: quantity × unit_price + flat_fee = amount, unrounded.
 
-    tier: counted from 1. quantity: units, blocks for a price per block, or the base of a percentage.
+    tier: counted from 1. quantity: units, blocks or packages where those have the price, or the base of a percentage.
     """
 
     tier: int

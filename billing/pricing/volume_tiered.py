@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from .terms import Billable, Rated, Terms, TierCharge
-from .tiers import check_tiers
+from .terms import Billable, Rated, Terms
+from .tiers import charged, check_tiers, reached
 
 NEEDS = frozenset({"tiers"})
 ALLOWS = frozenset({"included"})
+TIERS = frozenset({"unit_price", "flat_fee", "cap"})
 
 
 def check(terms: Terms) -> None:
-    check_tiers(terms.tiers)
+    check_tiers(terms.tiers, knows=TIERS)
 
 
 def price(billable: Billable, terms: Terms) -> Rated:
@@ -20,9 +21,5 @@ def price(billable: Billable, terms: Terms) -> Rated:
     """
     if not billable.units:
         return Rated.of()
-    for number, tier in enumerate(terms.tiers, start=1):
-        if tier.up_to is None or billable.units <= tier.up_to:
-            return Rated.of(
-                TierCharge.of(billable.units, tier.unit_price, flat_fee=tier.flat_fee, tier=number)
-            )
-    raise ValueError("the last tier is open; check() refuses any other")
+    number, tier = reached(billable.units, terms.tiers)
+    return Rated.of(*charged(number, tier, billable.units, tier.unit_price))

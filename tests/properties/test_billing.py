@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aforo.kernel.currencies import minor_units
@@ -32,6 +32,7 @@ from billing.pipeline.state import (
 )
 from billing.pipeline.totals import totals_of
 from billing.pricing.terms import Billable, Terms, Tier
+from billing.pricing.tiers import split
 from billing.proof import recompute, result, seal, unseal
 from metering.aggregation import Aggregation, Sample, fold_all
 from tests.billing.pipeline.builders import MARCH, at, state
@@ -61,6 +62,22 @@ def tiers(draw) -> tuple[Tier, ...]:
 
 
 @st.composite
+def steps(draw, model: str) -> tuple[Tier, ...]:
+    """Tiers as the model has them; fees of STAIRSTEP and all that GRADUATED_PERCENTAGE knows drawn freely."""
+    found = draw(tiers())
+    match model:
+        case "STAIRSTEP":
+            return tuple(Tier(up_to=tier.up_to, flat_fee=draw(prices)) for tier in found)
+        case "GRADUATED_PERCENTAGE":
+            cap = st.one_of(st.none(), amounts)
+            return tuple(
+                Tier(up_to=tier.up_to, flat_fee=tier.flat_fee, percent=draw(percents), cap=draw(cap))
+                for tier in found
+            )
+    return found
+
+
+@st.composite
 def terms(draw) -> Terms:
     included = draw(st.one_of(st.just(Decimal(0)), units))
     match draw(st.sampled_from(sorted(pricing.MODELS))):
@@ -79,8 +96,17 @@ def terms(draw) -> Terms:
                 block_size=draw(decimals(1000, 2, least=1)),
                 included=included,
             )
+        case "PACKAGE":
+            return Terms(
+                model="PACKAGE",
+                package_size=draw(decimals(1000, 2, least=1)),
+                package_price=draw(prices),
+                included=included,
+            )
+        case "DYNAMIC":
+            return Terms(model="DYNAMIC", multiplier=draw(st.one_of(st.none(), prices)))
         case model:
-            return Terms(model=model, tiers=draw(tiers()), included=included)
+            return Terms(model=model, tiers=draw(steps(model)), included=included)
 
 
 samples = st.builds(
@@ -231,6 +257,34 @@ def test_more_usage_never_costs_less_on_a_graduated_plan(steps, one, other):
     graduated = Terms(model="GRADUATED", tiers=steps)
     price = [pricing.price(Billable(units=quantity), graduated).amount for quantity in (less, more)]
     assert price[0] <= price[1]
+
+
+@given(terms(), units, units)
+def test_more_usage_never_costs_less_but_where_prices_fall(given_terms, one, other):
+    # Volume prices fall at a bound, and so may those of steps, as their seller likes.
+    assume(given_terms.model not in {"VOLUME_TIERED", "STAIRSTEP"})
+    less, more = sorted((one, other))
+    price = [
+        pricing.price(Billable(units=quantity, transaction_count=1), given_terms).amount
+        for quantity in (less, more)
+    ]
+    assert price[0] <= price[1]
+
+
+@given(decimals(1000, 2, least=1), prices, units)
+def test_packages_cover_the_units_and_none_is_empty(size, package_price, quantity):
+    package = Terms(model="PACKAGE", package_size=size, package_price=package_price)
+    rated = pricing.price(Billable(units=quantity), package)
+    packages = rated.breakdown[0].quantity if quantity else Decimal(0)
+    assert packages * size >= quantity > (packages - 1) * size
+    assert rated.amount == packages * package_price
+
+
+@given(st.sampled_from(["GRADUATED", "GRADUATED_PERCENTAGE"]).flatmap(steps), units)
+def test_tiers_share_out_every_unit_once(found, quantity):
+    parts = [part for _, _, part in split(quantity, found)]
+    assert total(parts) == quantity
+    assert all(part > 0 for part in parts)
 
 
 @given(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aforo.kernel.decimals import EXACT, total
@@ -73,7 +73,26 @@ tiers = st.builds(
     bounds,
     st.lists(st.tuples(some, good), min_size=4, max_size=4),
 )
+steps = {
+    "STAIRSTEP": st.builds(
+        lambda up_to, fees: [
+            {"up_to": bound, "flat_fee": fee} for bound, fee in zip(up_to, fees, strict=False)
+        ],
+        bounds,
+        st.lists(some, min_size=4, max_size=4),
+    ),
+    "GRADUATED_PERCENTAGE": st.builds(
+        lambda up_to, shares: [
+            {"up_to": bound, "percent": percent, "cap": cap}
+            for bound, (percent, cap) in zip(up_to, shares, strict=False)
+        ],
+        bounds,
+        st.lists(st.tuples(some, st.one_of(st.none(), good)), min_size=4, max_size=4),
+    ),
+}
 optional = {
+    "PACKAGE": {"free_units": some},
+    "DYNAMIC": {"multiplier": some},
     "PER_UNIT": {"included": some},
     "INCLUDED_QUOTA": {
         "included": some,
@@ -94,7 +113,7 @@ optional = {
 def prices(draw) -> dict[str, object]:
     model = draw(st.sampled_from([*MODELS, "BARTER"]))
     needs = MODELS[model].NEEDS if model in MODELS else ()
-    needed = {name: tiers if name == "tiers" else some for name in needs}
+    needed = {name: steps.get(model, tiers) if name == "tiers" else some for name in needs}
     request = {
         "model": model,
         "currency": draw(st.sampled_from(["USD", "JPY", "KWD"])),
@@ -128,3 +147,20 @@ def test_a_price_adds_up(request):
         answer["unrounded"]
     )
     assert total(Decimal(row["amount"]) for row in answer["breakdown"]) == parts[0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(prices(), good, good)
+def test_what_is_billed_in_two_steps_is_billed_once(request, first, second):
+    # PERCENTAGE rates transactions, and two of them have other fees and bounds than one.
+    assume(request["model"] != "PERCENTAGE")
+    asked = {name: request[name] for name in ("model", "currency", "terms")}
+    try:
+        before = price({**asked, "quantity": first})
+        billed = {"quantity": first, "amount": before["unrounded"]}
+        after = price({**asked, "quantity": second, "already_billed": billed})
+        whole = price({**asked, "quantity": str(Decimal(first) + Decimal(second))})
+    except Problem:
+        return
+    parts = [Decimal(before["unrounded"]), Decimal(after["unrounded"])]
+    assert total(parts) == Decimal(whole["unrounded"])

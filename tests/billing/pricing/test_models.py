@@ -1,4 +1,4 @@
-"""The six models against the rows of the specification, and the terms they refuse."""
+"""The ten models against the rows of the specification, and the terms they refuse."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from billing.pricing.terms import Billable, InvalidTerms, Terms, Tier
 
 
 def tiers(text: str) -> tuple[Tier, ...]:
-    """tiers("1000:0.010 inf:0.005"), with a flat fee after a plus sign: "inf:0.005+2"."""
+    """tiers("1000:0.010 inf:0.005"), a rate in percent with its sign, a flat fee after a plus, a cap after a bar:
+    "1000:3%+2|25 inf:1%"."""
     steps = []
     for step in text.split():
-        up_to, rate = step.split(":")
-        unit_price, _, flat_fee = rate.partition("+")
+        up_to, price = step.split(":")
+        rest, _, cap = price.partition("|")
+        rate, _, flat_fee = rest.partition("+")
         steps.append(
             Tier(
                 up_to=None if up_to == "inf" else Decimal(up_to),
-                unit_price=Decimal(unit_price),
                 flat_fee=Decimal(flat_fee or 0),
+                cap=Decimal(cap) if cap else None,
+                **{"percent" if "%" in rate else "unit_price": Decimal(rate.rstrip("%"))},
             )
         )
     return tuple(steps)
@@ -190,6 +193,71 @@ def test_included_quota_charges_blocks_or_units(units, rate_basis, amount):
     assert pricing.price(Billable(units=Decimal(units)), terms).amount == Decimal(amount)
 
 
+@pytest.mark.promise("P16")
+@pytest.mark.parametrize(
+    ("units", "amount"),
+    [("0", "0"), ("0.5", "5"), ("1", "5"), ("100", "5"), ("101", "10"), ("200", "10"), ("201", "15")],
+)
+def test_a_package_is_charged_when_its_first_unit_is_used(units, amount):
+    # Packages of 100 at 5; the free units are gone before the model sees any.
+    terms = {"package_size": "100", "package_price": "5", "included": "1000"}
+    assert price(units, model="PACKAGE", **terms) == Decimal(amount)
+
+
+@pytest.mark.promise("P16")
+@pytest.mark.parametrize(
+    ("units", "amount"),
+    [("0", "0"), ("0.5", "50"), ("10", "50"), ("10.5", "200"), ("11", "200"), ("50", "200"), ("51", "500")],
+)
+def test_stairstep_costs_the_flat_price_of_the_step_reached(units, amount):
+    assert price(units, model="STAIRSTEP", tiers=tiers("10:0+50 50:0+200 inf:0+500")) == Decimal(amount)
+
+
+@pytest.mark.promise("P16")
+@pytest.mark.parametrize(
+    ("units", "amount"),
+    [
+        ("0", "0"),
+        ("100", "8"),  # 3 % + 5
+        ("10000", "305"),
+        ("10001", "305.02"),  # 2 % of the one above
+        ("85000", "1805"),  # 305 + 2 % of 75,000, the cap
+        ("100000", "1805"),  # 305 + 1,800 capped at 1,500
+        ("150000", "2305"),  # and 1 % of 50,000
+    ],
+)
+def test_graduated_percentage_takes_of_each_part_its_tiers_share(units, amount):
+    steps = tiers("10000:3%+5 100000:2%|1500 inf:1%")
+    assert price(units, model="GRADUATED_PERCENTAGE", tiers=steps) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("model", "steps", "units", "amount"),
+    [
+        # At most 25 for the first tier, its fee of 5 included: 5 + 20 × 1, and 1 for each unit above 100.
+        ("GRADUATED", "100:1+5|25 inf:1", "20", "25"),
+        ("GRADUATED", "100:1+5|25 inf:1", "21", "25"),
+        ("GRADUATED", "100:1+5|25 inf:1", "101", "26"),
+        # All units in the tier reached: 100 at 1 capped at 25, and 101 at 2 without a cap.
+        ("VOLUME_TIERED", "100:1|25 inf:2", "100", "25"),
+        ("VOLUME_TIERED", "100:1|25 inf:2", "101", "202"),
+        ("GRADUATED_PERCENTAGE", "100:10%+5|3 inf:0%", "10", "3"),  # a cap below the fee itself
+        ("GRADUATED_PERCENTAGE", "100:10%|0 inf:50%", "102", "1"),  # a cap of nothing
+    ],
+)
+def test_a_cap_is_the_most_that_its_tier_costs(model, steps, units, amount):
+    assert price(units, model=model, tiers=tiers(steps)) == Decimal(amount)
+
+
+@pytest.mark.promise("P16")
+def test_dynamic_multiplies_the_prices_that_events_carry():
+    # 1.20 + 0.35 + 2.45 = 4.00, 1.15 times: 4.60.
+    assert price("0", model="DYNAMIC", multiplier="1.15") == 0
+    assert price("4.00", model="DYNAMIC", multiplier="1.15") == Decimal("4.60")
+    assert price("4.00", model="DYNAMIC") == Decimal("4.00")
+    assert price("4.00", model="DYNAMIC", multiplier="0") == 0
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -209,6 +277,29 @@ def test_tiers_with_gaps_overlaps_or_out_of_order_are_refused(model, text, sente
 
 
 @pytest.mark.parametrize(
+    ("model", "text", "sentence"),
+    [
+        ("STAIRSTEP", "10:0+1 10:0+2 inf:0+3", "tiers\\[1\\].up_to is not above the tier before it, 10"),
+        ("STAIRSTEP", "10:0+1 20:0+2", "tiers\\[1\\].up_to ends the last tier"),
+        (
+            "STAIRSTEP",
+            "inf:1+1",
+            "tiers\\[0\\].unit_price is unknown to this model, whose tiers have flat_fee",
+        ),
+        ("STAIRSTEP", "inf:0+5|3", "tiers\\[0\\].cap is unknown"),
+        ("GRADUATED_PERCENTAGE", "10:1% 5:2% inf:3%", "tiers\\[1\\].up_to is not above"),
+        ("GRADUATED_PERCENTAGE", "inf:1", "tiers\\[0\\].unit_price is unknown .* percent, flat_fee, cap"),
+        ("GRADUATED_PERCENTAGE", "inf:-1%", "tiers\\[0\\].percent is below zero"),
+        ("GRADUATED_PERCENTAGE", "inf:1%|-1", "tiers\\[0\\].cap is below zero"),
+        ("GRADUATED", "inf:1%", "tiers\\[0\\].percent is unknown"),
+    ],
+)
+def test_each_tiered_model_refuses_what_its_tiers_cannot_have(model, text, sentence):
+    with pytest.raises(InvalidTerms, match=sentence):
+        pricing.check(Terms(model=model, tiers=tiers(text)))
+
+
+@pytest.mark.parametrize(
     ("terms", "field"),
     [
         (Terms(model="BARTER"), "model"),
@@ -222,6 +313,13 @@ def test_tiers_with_gaps_overlaps_or_out_of_order_are_refused(model, text, sente
         (Terms(model="FLAT_RATE", amount=Decimal(1), included=Decimal(1)), "included"),
         (Terms(model="INCLUDED_QUOTA", unit_price=Decimal(1), block_size=Decimal(0)), "block_size"),
         (Terms(model="INCLUDED_QUOTA", unit_price=Decimal(1), rate_basis="per_dozen"), "rate_basis"),
+        (Terms(model="PACKAGE", package_price=Decimal(1)), "package_size"),
+        (Terms(model="PACKAGE", package_size=Decimal(1)), "package_price"),
+        (Terms(model="PACKAGE", package_size=Decimal(0), package_price=Decimal(1)), "package_size"),
+        (Terms(model="STAIRSTEP"), "tiers"),
+        (Terms(model="GRADUATED_PERCENTAGE"), "tiers"),
+        (Terms(model="DYNAMIC", multiplier=Decimal(-1)), "multiplier"),
+        (Terms(model="DYNAMIC", included=Decimal(1)), "included"),
         (
             Terms(
                 model="PERCENTAGE",
