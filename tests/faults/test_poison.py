@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from metering.models import DeadLetter, Event, LogEntry
-from metering.writer import Writer
 from tests.metering.rows import append, call, tally
 from tests.workspaces import meter, workspace
 
@@ -30,7 +29,6 @@ def test_poison_among_the_events_of_others_stops_nobody(journal):
             events[body * 7 % 50]["path"] = f"/{body}{noise}"
             append(other, events)
         wait_until(lambda: tally(other).get("received") == 50 * BODIES, "the other's events")
-        Writer(0).drain()
 
     journal.check()
     assert tally(other) == {"received": 1_000, "accepted": 980, "dead_letters": 20}
