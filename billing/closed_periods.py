@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from aforo.kernel.decimals import EXACT
+from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 from metering.aggregation import Aggregation
@@ -66,11 +67,17 @@ def closed_periods(
             if each.correction.sequence > (mark.correction if mark else 0) and _touches(each, period, meters)
         ]
         is_recent = period.end > cycle.start - LOOKED_BACK
+        is_other = mark is None or mark.events != events
         # A level lasts from before the period, where nobody counts.
-        is_other = mark is None or mark.events != events or any(map(_is_level, meters.values()))
-        if since or (is_recent and is_other):
+        if since or (is_recent and (is_other or any(map(_is_level, meters.values())))):
             adjusting = _adjusting(subscription, cycle, period)
-            closed.append(_closed(tenant, subscription, invoice, adjusting, _named(since, meters)))
+            try:
+                closed.append(_closed(tenant, subscription, invoice, adjusting, _named(since, meters)))
+            except Problem as problem:
+                # What is known to have changed is not passed over: the month has to be restored.
+                if problem.code != "events_archived" or since or is_other:
+                    raise
+                continue
             # What another draft carries may be drafted otherwise yet; the period is then looked at again.
             if not any(line.invoice.status == Invoice.Status.DRAFT for line in adjusting):
                 marks.append(values.UsageMark(start=period.start, events=events, correction=latest))

@@ -8,11 +8,13 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aforo.kernel.clock import clock_at
 from aforo.kernel.decimals import total
+from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, instant_text
 from billing import loading, pipeline
 from billing.models import BillRun, Contract, Invoice, InvoiceLine
@@ -21,8 +23,9 @@ from billing.services.bill_runs import bill_run_start, bill_run_work
 from billing.services.invoices import invoice_draft, invoice_issue, invoice_preview
 from billing.services.verification import invoice_verify, ledger_verify
 from metering.batch import store
+from metering.services.archive import month_archive, month_restore
 from metering.services.corrections import correction_periods, event_amend, event_void
-from tests.billing.builders import a_fee, a_grant, a_subscription
+from tests.billing.builders import a_fee, a_grant, a_subscription, drafted
 from tests.metering.rows import call, submission
 from tests.workspaces import Workspace, customer, meter, workspace
 
@@ -288,6 +291,34 @@ def test_a_level_corrected_in_march_changes_april_too(acme):
     ]
     billed(acme, JUNE)
     assert len(lines_of(JUNE)) == 2
+    sound(acme)
+
+
+def test_an_archived_month_is_passed_over_until_something_in_it_is_known_to_have_changed(
+    acme, settings, tmp_path
+):
+    settings.ARCHIVE_DIR = str(tmp_path)
+    seats = meter(acme.tenant, "seats", "WEIGHTED_SUM", event_name="api.call")
+    price = {"code": "seats", "name": "Seats", "model": "PER_UNIT", "unit_price": Decimal(1), "meter": seats}
+    subscription = a_subscription(acme.customer, a_fee("500.00"), price)
+    sent(acme, "k1", 10, MARCH.start)
+    billed(acme, MARCH)
+    billed(acme, APRIL)
+    month_archive(month=MARCH.start.date())
+
+    # A level could have come from before; nothing says that it did.
+    billed(acme, MAY)
+    assert lines_of(MAY)[1:] == [("Seats", "10", "10.00")]
+
+    # 12 seats from 17 March on, 15 of 31 days, late: March is 10 + 2 x 15 / 31 = 10.967..., and nobody guesses it.
+    sent(acme, "k2", 12, MARCH.start + timedelta(days=16), received_at=JUNE.start)
+    with pytest.raises(Problem, match="archive restore 2026-03"), transaction.atomic():
+        drafted(subscription, JUNE)
+
+    month_restore(month=MARCH.start.date())
+    billed(acme, JUNE)
+    assert lines_of(JUNE)[2][0] == "Seats, 2026-03-01 to 2026-03-31 (INV-000001): late usage"
+    assert lines_of(JUNE)[2][2] == "0.97"
     sound(acme)
 
 
