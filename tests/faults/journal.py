@@ -123,7 +123,8 @@ class Journal:
 
     def check(self) -> None:
         """Nothing that was acknowledged is lost, nothing is counted twice, and every count agrees with the journal."""
-        assert self.findings() == Findings()
+        findings = self.findings()
+        assert findings == Findings(), findings
 
     def findings(self) -> Findings:
         """Write what waits, then compare the store with the journal."""

@@ -25,9 +25,9 @@ from tests.billing.builders import a_fee, a_subscription, a_tenant, used
 from tests.workspaces import customer, meter
 
 ROOT = Path(__file__).parents[2]
-CUSTOMERS = 120
+CUSTOMERS = 60
 # Killed once so many items are drafted, then once so many are issued.
-KILLED_AT = (("drafted", 20), ("drafted", 80), ("issued", 30))
+KILLED_AT = (("drafted", 10), ("drafted", 40), ("issued", 15))
 PATIENCE_S = 90
 MARCH = {"starts_on": date(2026, 3, 1), "ends_on": date(2026, 4, 1)}
 

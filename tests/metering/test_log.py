@@ -152,6 +152,16 @@ def test_a_full_log_asks_to_wait_and_drops_nothing(acme, own_log):
     assert rows() == []
 
 
+def test_a_server_without_memory_gives_way_to_the_store(acme, own_log):
+    assert log.append(submission(acme, call("k1"))) == "log"
+    command(own_log.admin_url, "CONFIG", "SET", "maxmemory", "1")
+    assert log.append(submission(acme, call("k2"))) == "store"
+
+    command(own_log.admin_url, "CONFIG", "SET", "maxmemory", "0")
+    assert log.append(submission(acme, call("k3"))) == "log"
+    assert len(entries(own_log.url)) == 2
+
+
 @pytest.mark.promise("P27")
 def test_nothing_durable_is_said_so(acme, own_log, store_away):
     own_log.stop()
