@@ -217,7 +217,7 @@ def _stored_or_refused(tenant: Tenant, key: str) -> dict[str, Any] | None:
     event = event_for(tenant, key)
     if event is None and not refusals:
         return None
-    corrections = corrections_for(tenant, idempotency_key=key)
+    corrections = list(corrections_for(tenant, idempotency_key=key))
     counting = counting_event_for(tenant, key)
     steps = steps_of(tenant, counting or event, corrections) if event else steps_of_refusal(refusals[0])
     return {

@@ -51,3 +51,39 @@ def test_events_become_an_invoice_that_a_pencil_agrees_with(api, acme, stored):
     ]
     assert invoice["total"] == "49.59"
     assert invoice_verify(Invoice.objects.get(number="INV-000001")) == []
+
+
+@pytest.mark.promise("P25")
+def test_what_is_corrected_after_the_invoice_is_on_the_next_one(api, acme, stored):
+    on_sale(acme.tenant, charges=(BASE_FEE, CALLS))
+
+    def billed(month: str, at: datetime) -> None:
+        with clock_at(at):
+            run = api.post("/v1/bill-runs", {"period": month}).json()
+            bill_run_work(tenant=acme.tenant, run_id=run["id"])
+
+    with clock_at(datetime(2026, 3, 15, 12, tzinfo=UTC)):
+        subscribed(acme.tenant, starts_on=date(2026, 3, 1))
+        api.post("/v1/events", batch(0, 3_000, "2026-03-15T11:00:00Z"))
+        stored()
+    billed("2026-03", APRIL_2)
+    with clock_at(datetime(2026, 4, 20, tzinfo=UTC)):
+        corrections = [
+            api.post(f"/v1/events/call-{number}/void", {"reason": "A load test."}).json()
+            for number in range(20)
+        ]
+    billed("2026-04", datetime(2026, 5, 2, tzinfo=UTC))
+
+    # (3,000 − 1,000) x 0.001 = 2.00 were invoiced; (2,980 − 1,000) x 0.001 = 1.98 are left.
+    assert corrections[0]["periods"][0]["invoice"] == "INV-000001"
+    line = api.get("/v1/invoices/INV-000002").json()["lines"][-1]
+    assert (line["kind"], line["code"], line["quantity"], line["amount"]) == (
+        "USAGE_FEE",
+        "calls",
+        "-20",
+        "-0.02",
+    )
+    assert line["description"] == "Calls, 2026-03-01 to 2026-03-31 (INV-000001): 20 corrections"
+    assert line["adjusts"] == "INV-000001"
+    assert line["corrections"] == [correction["id"] for correction in corrections]
+    assert invoice_verify(Invoice.objects.get(number="INV-000002")) == []

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from babel import Locale
 
-from billing.documents.invoice import invoice_html, trace_html, trace_of
+from aforo.kernel.periods import Period
+from billing.documents.invoice import invoice_context, invoice_html, trace_html, trace_of
 from tests.billing.builders import (
+    MARCH,
     a_fee,
     a_grant,
     a_subscription,
@@ -16,8 +20,9 @@ from tests.billing.builders import (
     demo_subscription,
     drafted,
     issued,
+    used,
 )
-from tests.workspaces import customer
+from tests.workspaces import customer, meter
 
 pytestmark = pytest.mark.django_db
 
@@ -100,3 +105,24 @@ def test_the_trace_names_the_ten_stages_in_order():
     assert "1. Quota Check Nothing to do." in text
     assert "US-NY Sales tax: 8.875 % of 128.91 is 11.44." in text
     assert "receivable 140.35 is booked." in text
+
+
+def test_a_line_that_adjusts_an_earlier_month_says_how_and_this_months_line_does_not():
+    tenant = a_tenant()
+    tokens = meter(tenant, "tokens", "SUM")
+    buyer = customer(tenant)
+    charge = {"code": "calls", "model": "PER_UNIT", "unit_price": Decimal("0.01"), "meter": tokens}
+    subscription = a_subscription(buyer, a_fee(), charge)
+    used(buyer, tokens, "1000")
+    issued(subscription)
+    used(buyer, tokens, "50", at=datetime(2026, 3, 11, tzinfo=UTC))
+    used(buyer, tokens, "200", at=datetime(2026, 4, 11, tzinfo=UTC))
+
+    april = issued(subscription, Period(MARCH.end, datetime(2026, 5, 1, tzinfo=UTC)))
+
+    said = "INV-000001 and later invoices billed 10; what is known now comes to 10.5: 0.5."
+    context = invoice_context(april, april.lines.all(), april.taxes.all())
+    calls, late = context["lines"][1:]
+    assert (late["quantity"], late["amount"], late["why"]) == ("50", "$0.50", [said])
+    assert said not in calls["why"]
+    assert "calls, 2026-03-01 to 2026-03-31 (INV-000001): late usage 50 $0.50" in text_of(page(april))
