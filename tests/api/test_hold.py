@@ -129,7 +129,7 @@ def test_a_held_event_is_judged_at_its_receipt_once_its_meter_is_there(api, acme
     assert api.get("/v1/events/k1").json()["status"] == "stored"
 
 
-@pytest.mark.promise("P22", "P24")
+@pytest.mark.promise("P22", "P23")
 def test_retries_of_a_held_event_count_once(api, acme, held, stored):
     """The four retries: with and without a timestamp, of the same and of another content."""
     with clock_at(NOON):
