@@ -15,7 +15,7 @@ from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
 
 from .. import loading, locks, pipeline, posting, proof
-from ..models import Invoice
+from ..models import Invoice, Subscription
 from ..pipeline.state import BillingState
 from ..selectors.invoices import live_invoices_for
 from ..selectors.periods import has_ended, subscription_cycle
@@ -27,11 +27,16 @@ def invoice_preview(
 ) -> posting.Document:
     """The invoice of the period that holds an instant (the present one if none is given), with nothing stored.
 
-    Raises Problem not_found, or state_conflict where the run is stopped.
+    Raises Problem not_found, or state_conflict where the run is stopped, or the subscription is over and nothing is due.
     """
     subscription = billed_subscription_for(tenant, code=subscription_code)
     cycle = subscription_cycle(subscription).period_at(at or now())
     state = _finished(loading.billing_state(tenant=tenant, subscription=subscription, cycle=cycle))
+    if _is_nothing(state, subscription):
+        raise Problem(
+            "state_conflict",
+            f"The subscription {subscription.code!r} had ended before {cycle}; nothing is due.",
+        )
     return posting.document_of(state, subscription)
 
 
@@ -48,7 +53,7 @@ def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> I
     if existing is not None and existing.status != Invoice.Status.DRAFT:
         return existing
     state = _finished(loading.billing_state(tenant=tenant, subscription=subscription, cycle=period))
-    if existing is None and not state.lines and has_ended(subscription, period):
+    if existing is None and _is_nothing(state, subscription):
         return None
     return posting.draft_post(state, subscription, draft=existing)
 
@@ -79,6 +84,11 @@ def invoice_issue(*, tenant: Tenant, invoice_id: UUID) -> Invoice:
         state = _finished(state)
     posting.issue_post(invoice, state, sequence, terms_days=_terms_days(invoice))
     return invoice
+
+
+def _is_nothing(state: BillingState, subscription: Subscription) -> bool:
+    """Whether the subscription had ended before the cycle, and no earlier period is adjusted in it."""
+    return not state.lines and has_ended(subscription, state.cycle)
 
 
 def _finished(state: BillingState) -> BillingState:

@@ -127,6 +127,7 @@ class EventAmendView(EventView):
                 "customer_unknown",
                 "quantity_negative",
                 "idempotency_reused",
+                "events_archived",
                 input_invalid="The event says this already; give what should be different.",
                 state_conflict=_VOIDED,
             ),
@@ -183,7 +184,7 @@ class EventVoidView(EventView):
         responses={
             (200, "application/json"): CorrectionWithPeriodsSerializer,
             201: CorrectionWithPeriodsSerializer,
-            **problems("not_found", "input_invalid", "idempotency_reused"),
+            **problems("not_found", "input_invalid", "idempotency_reused", "events_archived"),
         },
         examples=[
             OpenApiExample("a test", value={"reason": "Sent by a load test."}, request_only=True),

@@ -53,8 +53,8 @@ def event_amend(
     changes: some of AMENDABLE with their new values, as a sender would write them; the rest stays as it counts now.
     Judged by intake like any event: at the original time of receipt, except that what lies after it is judged now.
     Locks the tenant's events against new ones until the transaction ends.
-    Raises Problem not_found, state_conflict for a voided event, input_invalid where nothing would change, or what
-    intake refuses the new content for.
+    Raises Problem not_found, state_conflict for a voided event, input_invalid where nothing would change, events_archived
+    where its month or the one it goes to is archived, or what intake refuses the new content for.
     """
     correction_locked(tenant.pk)
     standing = _Standing.of(tenant, key)
@@ -91,7 +91,7 @@ def event_amend(
 def event_void(*, tenant: Tenant, key: str, reason: str, actor: str) -> Corrected:
     """Let an accepted event count no longer, whether it was amended or not; voiding twice keeps the first reason.
 
-    Locks the tenant's events against new ones until the transaction ends. Raises Problem not_found.
+    Locks the tenant's events against new ones until the transaction ends. Raises Problem not_found, events_archived.
     """
     correction_locked(tenant.pk)
     standing = _Standing.of(tenant, key)

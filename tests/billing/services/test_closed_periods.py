@@ -451,6 +451,8 @@ def test_what_comes_after_the_end_of_a_subscription_is_billed_by_itself(acme, to
     # Nothing has changed: no invoice, and no trace of the look.
     billed(acme, APRIL)
     assert [run.items.count() for run in BillRun.objects.order_by("started_at")] == [1, 0]
+    with pytest.raises(Problem, match="had ended before"):
+        invoice_preview(tenant=acme.tenant, subscription_code="sub_1", at=APRIL.start)
 
     sent(acme, "k2", 70, MARCH.start + timedelta(days=19), APRIL.end + timedelta(days=2))
     sent(acme, "k3", 500, MARCH.start + timedelta(days=22), APRIL.end + timedelta(days=2))
