@@ -54,7 +54,7 @@ class EventLogView(APIView):
             "kept: their key shows the event that came first."
         ),
         parameters=[EventLogQuery],
-        responses={200: EventLogPageSerializer, **problems("input_invalid")},
+        responses={200: EventLogPageSerializer, **problems("input_invalid", "events_archived")},
         examples=[
             OpenApiExample("one page", value={"data": [_ROW], "next": None}, response_only=True),
         ],

@@ -110,6 +110,7 @@ def log_for(
     """Events by their time and letters by their receipt, the latest first, at most *limit* of them.
 
     status: one of STATUSES. key: the whole idempotency key. after: the place of the last row of the page before.
+    Raises Problem events_archived where the key's event lies in the archive.
     """
     named = {"customer_id": customer_id, "metric": metric, "source": source}
     rows: list[LogRow] = []
