@@ -45,7 +45,12 @@ class Disk:
         _run("mount", "-o", "loop", str(self._image), str(self.path))
 
     def power_cut(self) -> None:
-        """From now on the disk takes nothing; what was not synced is gone."""
+        """From now on the disk takes nothing; what was not synced is gone.
+
+        Freeze whoever writes to it before (programs.py). Power ends for the processor and the disk at one moment; here an
+        fdatasync under way would end as a success although its data is gone: a bare loop of write and fdatasync lost its
+        last write in one cut of ten, and none of 200 when frozen.
+        """
         folder = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.ioctl(folder, SHUTDOWN, NOLOGFLUSH)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -90,6 +90,19 @@ def _answers(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def freeze(pids: Iterable[int]) -> None:
+    """SIGSTOP, and wait until each of their threads stands: a call to the kernel that is under way ends first."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        wait_until(lambda pid=pid: is_frozen(pid), f"the stop of {pid}")
+
+
+def is_frozen(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

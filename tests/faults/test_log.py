@@ -22,7 +22,7 @@ from metering.writer import Writer
 
 from .disks import Disk
 from .journal import Journal, Sender, keys_of
-from .programs import TIMES, WRITER, database_url, program, wait_until
+from .programs import TIMES, WRITER, database_url, freeze, program, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -43,6 +43,7 @@ def killed(server: EmbeddedValkey) -> None:
 
 def power_cut_and_back(disk: Disk, server: EmbeddedValkey) -> None:
     """The machine loses its power while the log writes; what runs in its memory is gone, and its disk is read again."""
+    freeze([server.pid])
     disk.power_cut()
     killed(server)
     disk.power_back()

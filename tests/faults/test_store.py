@@ -21,7 +21,7 @@ from tests.workspaces import workspace
 
 from .disks import Disk
 from .journal import Journal, Sender, by_http
-from .programs import ROOT, TIMES, WRITER, database_url, program, wait_until, web
+from .programs import ROOT, TIMES, WRITER, database_url, freeze, program, wait_until, web
 
 pytestmark = [
     pytest.mark.slow,
@@ -87,6 +87,7 @@ def killed(store: Store) -> None:
 
 def without_power(store: Store) -> None:
     """The disk takes nothing more, and all that ran is gone; then the disk is read again."""
+    freeze(processes_in(store.server.data, "postgres"))
     store.disk.power_cut()
     killed(store)
     store.disk.power_back()

@@ -7,7 +7,6 @@ import random
 import signal
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -17,7 +16,7 @@ from django.db import connection
 from metering.models import Event, LogPosition
 
 from .journal import Sender
-from .programs import TIMES, WRITER, kill, program, wait_until
+from .programs import TIMES, WRITER, is_frozen, kill, program, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -92,7 +91,7 @@ def test_a_writer_told_to_end_writes_what_has_arrived(journal):
 @pytest.mark.promise("P22", "P88")
 def test_a_writer_that_was_stopped_in_a_transaction_is_replaced_and_cannot_commit_when_it_wakes(journal):
     with Sender(journal, pause_s=0.01), program(*VARIANTS, "stopped-before-commit") as stopped:
-        wait_until(lambda: is_stopped(stopped.pid), "the stop")
+        wait_until(lambda: is_frozen(stopped.pid), "the stop")
         with program(*WRITER):
             wait_until(lambda: stored() > 0, "the other writer")
             os.kill(stopped.pid, signal.SIGCONT)
@@ -101,10 +100,6 @@ def test_a_writer_that_was_stopped_in_a_transaction_is_replaced_and_cannot_commi
             assert stopped.poll() is None
 
     journal.check()
-
-
-def is_stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 @contextmanager
