@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -59,7 +60,7 @@ class CorrectionAdmin(TenantAdmin):
     def event(self, correction: Correction) -> str:
         key = correction.idempotency_key
         address = reverse("console-event", args=[key])
-        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, key)
+        return format_html('<a class="break-all text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, key)
 
     @display(description="Until then")
     def content_before(self, correction: Correction) -> str:
@@ -80,4 +81,6 @@ class CorrectionAdmin(TenantAdmin):
 
 
 def _shown(content: str) -> str:
-    return format_html('<pre class="font-mono text-xs whitespace-pre-wrap break-all">{}</pre>', content)
+    # A field a line: the admin's own column does not break lines.
+    text = msgspec.json.format(content, indent=2)
+    return format_html('<pre class="font-mono text-xs whitespace-pre-wrap break-all">{}</pre>', text)
