@@ -27,7 +27,8 @@ from billing.pipeline.state import (
     TaxProfile,
     TaxRate,
 )
-from billing.pricing import MODELS
+from billing.pricing import MODELS, check_aggregation
+from billing.pricing.terms import InvalidTerms
 from metering.aggregation import IS_BUCKETABLE, Aggregation, Partial, Sample, fold_all
 from metering.event import UsageEvent
 from metering.fields import conversion, filter_of
@@ -159,6 +160,10 @@ def _charge(table: ChargeTable, index: int, proration: str, meters: dict[str, Me
         for name in table.filters:
             if name not in meter.group_by:
                 raise InvalidScenario(f"{field}.filters.{name}: {table.meter} is not grouped by it")
+        try:
+            check_aggregation(table.model, meter.aggregation)
+        except InvalidTerms as error:
+            raise InvalidScenario(f"{field}.{error.field}: {error.sentence}") from None
     return Charge(
         code=table.code,
         name=table.name or table.code,

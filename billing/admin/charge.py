@@ -18,14 +18,14 @@ from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
 from ..models import Charge, RatePlanVersion, Tier
-from ..pricing import MODELS
+from ..pricing import MODELS, TIERED
+from ..pricing.tiers import TERMS as TIER_TERMS
 from ..services.catalog import charge_add, charge_remove, charge_update
 from .base import BillingAdmin, BillingInline, without
 
 Status = RatePlanVersion.Status
 
 _TERMS = {name: model.NEEDS | model.ALLOWS for name, model in MODELS.items()}
-_TIERED = tuple(name for name, terms in _TERMS.items() if "tiers" in terms)
 # column -> the term it holds
 _TERM_COLUMNS = {
     "unit_price": "unit_price",
@@ -37,6 +37,9 @@ _TERM_COLUMNS = {
     "included_units": "included",
     "block_size": "block_size",
     "rate_basis": "rate_basis",
+    "package_size": "package_size",
+    "package_price": "package_price",
+    "multiplier": "multiplier",
 }
 _USAGE_COLUMNS = (
     *("meter", "dimension_filters", "quota_units", "over_quota"),
@@ -88,7 +91,20 @@ class ChargeForm(RowForm):
 
 
 class TierFormSet(RowFormSet):
-    """The tiers in the order of the page; one added to those that are kept goes where its end belongs."""
+    """The tiers in the order of the page; one added to those that are kept goes where its end belongs.
+
+    What a tier of the chosen model costs must be filled in; what it does not know is hidden, and taken as left out.
+    """
+
+    def full_clean(self) -> None:
+        # Only now does the row say which model was chosen.
+        knows = TIERED.get(self.instance.model, frozenset())
+        price = next((name for name in TIER_TERMS if name in knows), "")
+        for form in self.forms:
+            for name in TIER_TERMS:
+                if name in form.fields:
+                    form.fields[name].required = name == price
+        super().full_clean()
 
     def _filled(self) -> list[Any]:
         filled = super()._filled()
@@ -113,7 +129,7 @@ def _place(tiers: list[Any], up_to: Decimal | None) -> int:
 class TierInline(BillingInline):
     model = Tier
     formset = TierFormSet
-    fields = ("up_to", "unit_price", "flat_fee")
+    fields = ("up_to", *TIER_TERMS)
     template = "billing/admin/tiers.html"
     verbose_name_plural = "Tiers, from the first unit on; leave the last one's end empty"
 
@@ -125,10 +141,21 @@ class TierInline(BillingInline):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "unit_price":
-            # A free last tier has nothing filled in but this 0, which must count as filled in.
-            field.initial = None
+        if db_field.name in TIER_TERMS:
+            # A free last tier has nothing filled in but a price of 0, which must count as filled in.
+            field.initial, field.required = None, False
         return field
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return tuple(TIERED)
+
+    @property
+    def hidden_terms(self) -> tuple[tuple[str, str], ...]:
+        """(model, term) for each column that the tiers of the model do not have."""
+        return tuple(
+            (model, term) for model, knows in TIERED.items() for term in TIER_TERMS if term not in knows
+        )
 
     def has_add_permission(self, request: HttpRequest, obj: Charge | None = None) -> bool:
         return self._is_open(request, obj)
@@ -160,6 +187,8 @@ class ChargeAdmin(BillingAdmin):
                 "fields": (
                     ("unit_price", "included_units"),
                     ("block_size", "rate_basis"),
+                    ("package_size", "package_price"),
+                    "multiplier",
                     "amount",
                     ("percent", "fixed_fee"),
                     ("minimum_fee", "minimum_without_transactions"),
@@ -202,7 +231,7 @@ class ChargeAdmin(BillingAdmin):
 
     def get_inlines(self, request: HttpRequest, obj: Charge | None) -> Any:
         is_fixed = obj is not None and not self.has_change_permission(request, obj)
-        return () if is_fixed and obj.model not in _TIERED else (TierInline,)
+        return () if is_fixed and obj.model not in TIERED else (TierInline,)
 
     def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
@@ -238,6 +267,11 @@ class ChargeAdmin(BillingAdmin):
     ) -> Charge:
         """All columns, because those that the new model does not know went back to their defaults."""
         columns = (*_OWN, *_TERM_COLUMNS, *_USAGE_COLUMNS, *_BOUNDS)
+        if tiers is None and "model" in changes:
+            # Those that are stored, without what the new model's tiers do not have.
+            tiers = [
+                {name: getattr(tier, name) for name in ("up_to", *TIER_TERMS)} for tier in row.tiers.all()
+            ]
         given = _tiers(row.model, tiers)
         return charge_update(
             tenant=tenant,
@@ -278,5 +312,18 @@ def _key(meter: Any) -> str | None:
 
 
 def _tiers(model: str, tiers: list[Any] | None) -> list[Any] | None:
-    """None: as they are; a model without tiers has none."""
-    return tiers if model in _TIERED else []
+    """What the model's tiers have, the rest at its default. None: as they are; a model without tiers has none."""
+    if tiers is None or model not in TIERED:
+        return None if model in TIERED else []
+    return [
+        {
+            "up_to": tier["up_to"],
+            **{
+                name: tier[name]
+                if name in TIERED[model] and tier[name] is not None
+                else Tier._meta.get_field(name).get_default()
+                for name in TIER_TERMS
+            },
+        }
+        for tier in tiers
+    ]

@@ -51,6 +51,9 @@ _NO_COLUMNS = dict.fromkeys(
         "fixed_fee",
         "minimum_fee",
         "block_size",
+        "package_size",
+        "package_price",
+        "multiplier",
         "minimum_amount",
         "maximum_amount",
         "quota_units",
@@ -80,7 +83,7 @@ _VERSION = {
         {
             **_REST,
             **_INPUT,
-            "tiers": [{**tier, "flat_fee": "0"} for tier in _INPUT["tiers"]],
+            "tiers": [{**tier, "percent": "0", "flat_fee": "0", "cap": None} for tier in _INPUT["tiers"]],
         },
     ],
 }

@@ -94,6 +94,10 @@ class Charge(TenantRow):
         VOLUME_TIERED = "VOLUME_TIERED", "Volume: all units at the tier reached"
         PERCENTAGE = "PERCENTAGE", "Percentage of the amount metered"
         INCLUDED_QUOTA = "INCLUDED_QUOTA", "Included quota, then blocks"
+        PACKAGE = "PACKAGE", "Package: whole packages of units"
+        STAIRSTEP = "STAIRSTEP", "Stairstep: the flat price of the step reached"
+        GRADUATED_PERCENTAGE = "GRADUATED_PERCENTAGE", "Graduated percentage of the amount metered"
+        DYNAMIC = "DYNAMIC", "Dynamic: the prices that events carry"
 
     class RateBasis(models.TextChoices):
         PER_BLOCK = "per_block", "Per block started"
@@ -129,6 +133,11 @@ class Charge(TenantRow):
     included_units = RateField(default=0, help_text="Units free of charge each period.")
     block_size = RateField(null=True, blank=True, help_text="Included quota: units in a block.")
     rate_basis = models.CharField(max_length=9, choices=RateBasis.choices, blank=True)
+    package_size = RateField(null=True, blank=True, help_text="Package: units in a package.")
+    package_price = RateField(null=True, blank=True, help_text="Package: of each package begun.")
+    multiplier = RateField(
+        null=True, blank=True, help_text="Dynamic: of the prices that events carry; empty: 1."
+    )
     minimum_amount = AmountField(null=True, blank=True, help_text="The line is at least this.")
     maximum_amount = AmountField(null=True, blank=True, help_text="The line is at most this.")
 
@@ -165,7 +174,13 @@ class Tier(TenantRow):
     charge = models.ForeignKey(Charge, on_delete=models.CASCADE, related_name="tiers")
     up_to = RateField(null=True, blank=True, help_text="Last unit of the tier; empty: no end.")
     unit_price = RateField(default=0)
+    percent = RateField(
+        default=0, help_text="Graduated percentage: of the amounts in the tier; 2.5 means 2.5 %."
+    )
     flat_fee = RateField(default=0, help_text="Due once, with the tier's first unit.")
+    cap = RateField(
+        null=True, blank=True, help_text="The tier costs at most this, its flat fee included; empty: no cap."
+    )
 
     class Meta:
         constraints = [

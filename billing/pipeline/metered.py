@@ -15,11 +15,12 @@ from .state import ZERO, Charge, HourUsage, MeterLevel, MeterUsage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metered:
-    """aggregated: in the meter's unit. units: after conversion, in the billed unit."""
+    """aggregated: in the meter's unit. units: after conversion, in the billed unit. value_count: the events with a number."""
 
     aggregated: Decimal
     units: Decimal
     event_count: int
+    value_count: int
 
 
 def usage_of(charge: Charge, usage: Iterable[MeterUsage]) -> tuple[HourUsage, ...]:
@@ -60,7 +61,9 @@ def metered(charge: Charge, hours: Iterable[HourUsage], period: Period, level: D
         charge.aggregation, partial, percentile=charge.percentile, period=period, initial=level
     )
     units = aggregated if charge.conversion is None else charge.conversion.of(aggregated)
-    return Metered(aggregated=aggregated, units=units, event_count=partial.count)
+    return Metered(
+        aggregated=aggregated, units=units, event_count=partial.count, value_count=partial.value_count
+    )
 
 
 def exceeded_in(

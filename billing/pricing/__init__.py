@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Protocol
 
+from metering.aggregation import Aggregation
+
 from . import (
     dynamic,
     flat_rate,
@@ -50,6 +52,14 @@ MODELS: dict[str, Model] = {
     "DYNAMIC": dynamic,
 }
 
+# Models with tiers, and what a tier of theirs has beside its end.
+TIERED: dict[str, frozenset[str]] = {
+    "GRADUATED": graduated.TIERS,
+    "VOLUME_TIERED": volume_tiered.TIERS,
+    "STAIRSTEP": stairstep.TIERS,
+    "GRADUATED_PERCENTAGE": graduated_percentage.TIERS,
+}
+
 _EMPTY = Terms(model="")
 _NAMES = tuple(field.name for field in fields(Terms) if field.name != "model")
 
@@ -72,6 +82,17 @@ def check(terms: Terms) -> None:
         if not isinstance(value, tuple | str) and value < 0:
             raise InvalidTerms(name, "is below zero")
     model.check(terms)
+
+
+def check_aggregation(model: str, aggregation: Aggregation) -> None:
+    """Refuse a meter whose quantity is not what the model prices.
+
+    Raises InvalidTerms: DYNAMIC prices the sum of what the events carry, and no count, average or percentile is one.
+    """
+    if model == "DYNAMIC" and aggregation != Aggregation.SUM:
+        raise InvalidTerms(
+            "meter", f"has the aggregation {aggregation}; DYNAMIC needs SUM over the property with the price"
+        )
 
 
 def price(billable: Billable, terms: Terms) -> Rated:

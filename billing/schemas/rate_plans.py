@@ -22,8 +22,16 @@ class TierSerializer(StrictSerializer):
     up_to = RateField(
         allow_null=True, help_text="Last unit of the tier; null for the last tier, which is open."
     )
-    unit_price = RateField(required=False, help_text="Of each unit; 0 if left out.")
+    unit_price = RateField(required=False, help_text="GRADUATED, VOLUME_TIERED: of each unit; 0 if left out.")
+    percent = RateField(
+        required=False, help_text="GRADUATED_PERCENTAGE: of the amounts in the tier; 2.5 means 2.5 %."
+    )
     flat_fee = RateField(required=False, help_text="Due once, with the tier's first unit; 0 if left out.")
+    cap = RateField(
+        required=False,
+        allow_null=True,
+        help_text="The tier costs at most this, its flat fee included. STAIRSTEP has none.",
+    )
 
 
 class NewChargeSerializer(StrictSerializer):
@@ -50,7 +58,10 @@ class NewChargeSerializer(StrictSerializer):
     )
     amount = RateField(required=False, allow_null=True, help_text="FLAT_RATE: of the whole period.")
     tiers = TierSerializer(
-        many=True, required=False, max_length=TIERS_MAX, help_text="GRADUATED, VOLUME_TIERED: ascending."
+        many=True,
+        required=False,
+        max_length=TIERS_MAX,
+        help_text="GRADUATED, VOLUME_TIERED, STAIRSTEP, GRADUATED_PERCENTAGE: ascending.",
     )
     percent = RateField(required=False, allow_null=True, help_text="PERCENTAGE: 2.5 means 2.5 %.")
     fixed_fee = RateField(required=False, allow_null=True, help_text="PERCENTAGE: of each transaction.")
@@ -68,6 +79,13 @@ class NewChargeSerializer(StrictSerializer):
         required=False,
         allow_blank=True,
         help_text="INCLUDED_QUOTA; per_block if empty.",
+    )
+    package_size = RateField(required=False, allow_null=True, help_text="PACKAGE: units in a package.")
+    package_price = RateField(required=False, allow_null=True, help_text="PACKAGE: of each package begun.")
+    multiplier = RateField(
+        required=False,
+        allow_null=True,
+        help_text="DYNAMIC: of the prices that events carry, which its meter sums up; null: 1.",
     )
     minimum_amount = AmountField(
         currency=_CURRENCY, required=False, allow_null=True, help_text="The line is at least this."

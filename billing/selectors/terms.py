@@ -35,7 +35,13 @@ def charge_terms(charge: Charge, tiers: Iterable[TierRow] | None = None) -> Term
         unit_price=charge.unit_price,
         amount=charge.amount,
         tiers=tuple(
-            Tier(up_to=tier.up_to, unit_price=tier.unit_price, flat_fee=tier.flat_fee)
+            Tier(
+                up_to=tier.up_to,
+                unit_price=tier.unit_price,
+                flat_fee=tier.flat_fee,
+                percent=tier.percent,
+                cap=tier.cap,
+            )
             for tier in (charge.tiers.all() if tiers is None else tiers)
         ),
         percent=charge.percent,
@@ -44,6 +50,9 @@ def charge_terms(charge: Charge, tiers: Iterable[TierRow] | None = None) -> Term
         minimum_without_transactions=charge.minimum_without_transactions,
         block_size=charge.block_size,
         rate_basis=charge.rate_basis,
+        package_size=charge.package_size,
+        package_price=charge.package_price,
+        multiplier=charge.multiplier,
     )
 
 
@@ -136,6 +145,8 @@ def _check_fee(charge: Charge) -> None:
 
 
 def _check_usage(charge: Charge) -> None:
+    if charge.meter is not None:
+        pricing.check_aggregation(charge.model, Aggregation(charge.meter.aggregation))
     for column in ("quota_units", "rollover_units_max"):
         if (getattr(charge, column) or 0) < 0:
             raise InvalidTerms(column, "is below zero")

@@ -21,6 +21,7 @@ from metering.services.meters import meter_freeze
 
 from ..locks import rate_plan_locked
 from ..models import Charge, Offering, OfferingPlan, Product, RatePlan, RatePlanVersion, Tier
+from ..pricing.tiers import TERMS as TIER_TERMS
 from ..selectors.catalog import charge_for, offering_for, product_for, rate_plan_for, version_for
 from ..selectors.terms import charge_check
 from .amounts import currency_check
@@ -124,7 +125,7 @@ def version_draft(
         _charge_save(
             copy,
             [
-                Tier(up_to=tier.up_to, unit_price=tier.unit_price, flat_fee=tier.flat_fee)
+                Tier(**{name: getattr(tier, name) for name in ("up_to", *TIER_TERMS)})
                 for tier in charge.tiers.all()
             ],
         )
@@ -158,8 +159,8 @@ def version_replace(
 def charge_add(*, tenant: Tenant, plan: str, version: int, **charge: Any) -> Charge:
     """Add a priced meter or a fee to a draft.
 
-    charge: code, name, kind ("USAGE" or "FEE"), model, meter (its key), position, tiers (mappings of up_to,
-    unit_price, flat_fee, ascending, the last one open), and the columns of `billing.models.Charge` that the model knows.
+    charge: code, name, kind ("USAGE" or "FEE"), model, meter (its key), position, tiers (mappings of up_to
+    and what the model's tiers have, ascending, the last one open), and the columns of `billing.models.Charge` that the model knows.
     Locks the plan. Raises Problem not_found, already_exists, state_conflict where the version is no draft, or
     input_invalid where the model lacks a column, misses one, or cannot price the tiers.
 

@@ -60,9 +60,9 @@ def test_a_plan_is_made_with_its_draft_and_reads_as_it_was_written(shop):
     assert calls["meter"] == "api.call"
     # Prices come back as they would be written, none padded to the column's 12 places.
     assert calls["tiers"] == [
-        {"up_to": "1000", "unit_price": "0.01", "flat_fee": "0"},
-        {"up_to": "10000", "unit_price": "0.008", "flat_fee": "1"},
-        {"up_to": None, "unit_price": "0.0000025", "flat_fee": "0"},
+        {"up_to": "1000", "unit_price": "0.01", "flat_fee": "0", "percent": "0", "cap": None},
+        {"up_to": "10000", "unit_price": "0.008", "flat_fee": "1", "percent": "0", "cap": None},
+        {"up_to": None, "unit_price": "0.0000025", "flat_fee": "0", "percent": "0", "cap": None},
     ]
     assert shop.get("/v1/rate-plans/payg").json() == plan
     assert shop.get("/v1/rate-plans").json()["data"] == [plan]

@@ -24,12 +24,14 @@ pytestmark = pytest.mark.slow
 TIERS = (("1000", "0.010"), ("10000", "0.008"), ("", "0.005"))
 
 
-def fill_tiers(page: Page, tiers: tuple[tuple[str, str], ...]) -> None:
-    for index, (up_to, price) in enumerate(tiers):
+def fill_tiers(
+    page: Page, tiers: tuple[tuple[str, ...], ...], terms: tuple[str, ...] = ("up_to", "unit_price")
+) -> None:
+    for index, tier in enumerate(tiers):
         if not page.locator(f"[name=tiers-{index}-up_to]").count():
             page.locator("#tiers-group .add-row").click()
-        page.locator(f"[name=tiers-{index}-up_to]").fill(up_to)
-        page.locator(f"[name=tiers-{index}-unit_price]").fill(price)
+        for term, value in zip(terms, tier, strict=True):
+            page.locator(f"[name=tiers-{index}-{term}]").fill(value)
 
 
 def tier(page: Page, index: int) -> Locator:
@@ -160,35 +162,57 @@ def test_a_wrong_tier_is_told_beside_it(tenant, signed_in_page: Page):
     expect(page.locator("#charges-group")).to_contain_text("0.01 to 1,000")
 
 
-SIX = {
+SHARES = (("10000", "3", "5", ""), ("100000", "2", "", "1500"), ("", "1", "", ""))
+STEPS = (("10", "50"), ("50", "200"), ("", "500"))
+NINE = {
     "PER_UNIT": {"unit_price": "0.0000025", "included_units": "1000"},
     "GRADUATED": {},
     "VOLUME_TIERED": {},
     "PERCENTAGE": {"percent": "2.5", "minimum_fee": "5"},
     "INCLUDED_QUOTA": {"unit_price": "0.10", "block_size": "100", "included_units": "1000"},
+    "PACKAGE": {"package_size": "100", "package_price": "5", "included_units": "100"},
+    "STAIRSTEP": {},
+    "GRADUATED_PERCENTAGE": {},
+    "DYNAMIC": {"multiplier": "1.15"},
 }
 
 
 @pytest.mark.promise("P53")
-def test_each_of_the_six_models(tenant, signed_in_page: Page):
+def test_each_of_the_ten_models(tenant, signed_in_page: Page):
     page = signed_in_page
     a_draft(page)
     a_base_fee(page, "499")
-    for model, terms in SIX.items():
+    for model, terms in NINE.items():
         a_usage_charge(page, model.lower(), model, **terms)
         if model in {"GRADUATED", "VOLUME_TIERED"}:
             fill_tiers(page, TIERS)
+        elif model == "STAIRSTEP":
+            # A step has its flat fee alone.
+            for term in ("unit_price", "percent", "cap"):
+                expect(page.locator(f"[name=tiers-0-{term}]")).to_be_hidden()
+            fill_tiers(page, STEPS, ("up_to", "flat_fee"))
+        elif model == "GRADUATED_PERCENTAGE":
+            expect(page.locator("[name=tiers-0-unit_price]")).to_be_hidden()
+            fill_tiers(page, SHARES, ("up_to", "percent", "flat_fee", "cap"))
         save(page)
         expect(page.locator("#charges-group")).to_contain_text(model.lower().title())
+    for price in (
+        "5 a package of 100",
+        "50 to 10, then 200 to 50, then 500",
+        "3 % + 5 to 10,000, then 2 % to 100,000 (at most 1,500), then 1 %",
+        "1.15 × the prices of the events",
+    ):
+        expect(page.locator("#charges-group")).to_contain_text(price)
     press(page, "Publish")
     expect(page.get_by_text("Version 1 of Standard is published")).to_be_visible()
     charges = RatePlanVersion.objects.get(status="PUBLISHED").charges
-    assert set(charges.values_list("model", flat=True)) == {"FLAT_RATE", *SIX}
+    assert set(charges.values_list("model", flat=True)) == {"FLAT_RATE", *NINE}
     assert charges.get(model="PER_UNIT").unit_price == Decimal("0.0000025")
     # A published charge is read, and no more.
-    page.get_by_role("link", name="Graduated").click()
+    page.get_by_role("link", name="Graduated", exact=True).click()
     expect(page.locator("#tiers-group")).to_contain_text("0.008")
     expect(page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
+    expect(page.locator("#tiers-group .field-percent").first).to_be_hidden()
 
 
 @pytest.mark.promise("P97")

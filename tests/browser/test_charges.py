@@ -78,6 +78,44 @@ def test_what_another_model_had_is_dropped_with_it(draft, signed_in_page: Page):
     assert (Charge.objects.get().unit_price, price_of_15_000()) == (None, Decimal("75"))
 
 
+def test_tiers_of_another_model_keep_their_ends_and_what_it_knows(draft, signed_in_page: Page):
+    page = signed_in_page
+    tiers = [
+        {"up_to": "1000", "unit_price": "0.01", "flat_fee": "5"},
+        {"unit_price": "0.005", "flat_fee": "9"},
+    ]
+    open_charge(page, draft, model="GRADUATED", tiers=tiers)
+    page.locator("[name=model]").select_option("STAIRSTEP")
+    expect(page.locator("[name=tiers-0-unit_price]")).to_be_hidden()
+    save(page)
+    expect(page.locator("#charges-group")).to_contain_text("5 to 1,000, then 9")
+    # 15,000 are in the second step.
+    assert price_of_15_000() == Decimal("9")
+
+
+def test_a_tier_without_its_price_is_told_beside_it(draft, signed_in_page: Page):
+    page = signed_in_page
+    open_charge(page, draft, model="PER_UNIT", unit_price="0.001")
+    page.locator("[name=model]").select_option("GRADUATED_PERCENTAGE")
+    page.get_by_text("Add another Tier").click()
+    page.locator("[name=tiers-0-flat_fee]").fill("5")
+    save(page)
+    row = page.locator("tr").filter(has=page.locator("[name=tiers-0-percent]"))
+    expect(row.locator(".field-percent")).to_contain_text("required")
+    page.locator("[name=tiers-0-percent]").fill("0")
+    save(page)
+    expect(page.locator("#charges-group")).to_contain_text("0 % + 5")
+    assert price_of_15_000() == Decimal("5")
+
+
+def test_a_meter_that_counts_is_refused_beside_it_for_dynamic_prices(draft, signed_in_page: Page):
+    page = signed_in_page
+    open_charge(page, draft, model="PER_UNIT", unit_price="0.001")
+    page.locator("[name=model]").select_option("DYNAMIC")
+    save(page)
+    expect(page.locator(".field-meter")).to_contain_text("DYNAMIC needs SUM over the property with the price")
+
+
 def test_a_missing_meter_and_a_taken_code_are_told_beside_their_fields(draft, signed_in_page: Page):
     page = signed_in_page
     charge_add(tenant=draft.tenant, plan="standard", version=1, **USAGE, model="PER_UNIT", unit_price="1")

@@ -108,3 +108,9 @@ def test_a_code_stands_once():
         '[[plan.charges]]\ncode = "calls"\nkind = "FEE"\nmodel = "FLAT_RATE"\nterms = {amount = 1}\n\n[[usage]]',
     )
     assert refusal(twice) == "plan.charges[1].code: 'calls' is taken by an earlier charge"
+
+
+def test_a_meter_that_adds_up_no_prices_is_none_of_a_dynamic_charge():
+    counted = GOOD.replace('key = "calls"', 'key = "calls"\naggregation = "COUNT"')
+    dynamic = counted.replace('"PER_UNIT"', '"DYNAMIC"').replace("unit_price = 0.10", "multiplier = 1.15")
+    assert refusal(dynamic).startswith("plan.charges[0].meter: has the aggregation COUNT; DYNAMIC needs SUM")

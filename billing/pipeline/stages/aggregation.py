@@ -37,6 +37,17 @@ def run(state: BillingState) -> BillingState:
                 )
             )
             units = ZERO
+        if charge.terms.model == "DYNAMIC" and whole.value_count < whole.event_count:
+            missing = whole.event_count - whole.value_count
+            issues.append(
+                Issue(
+                    severity="warning",
+                    code="price_missing",
+                    sentence=f"{charge.name}: {missing} of {whole.event_count} events carry no price; they are not billed.",
+                    subject=charge.code,
+                    facts=texts(events=missing),
+                )
+            )
         quantities.append(Quantity(charge=charge.code, units=units, event_count=whole.event_count))
         why.append(
             explained(

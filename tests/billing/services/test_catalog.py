@@ -111,6 +111,22 @@ def test_the_copy_is_equal_in_every_column_and_has_rows_of_its_own(shop):
     assert len(first) == 2
 
 
+def test_a_copied_tier_keeps_its_percentage_and_its_cap(shop):
+    shares = (
+        {"up_to": "1000", "percent": "3", "flat_fee": "5", "cap": "20"},
+        {"up_to": None, "percent": "2"},
+    )
+    graduated(shop, model="GRADUATED_PERCENTAGE", tiers=shares)
+    version_publish(tenant=shop.tenant, plan="calls", version=1)
+    version_draft(tenant=shop.tenant, plan="calls")
+
+    tiers = Tier.objects.filter(charge__version__number=2)
+    assert [(tier.percent, tier.flat_fee, tier.cap) for tier in tiers] == [
+        (Decimal(3), Decimal(5), Decimal(20)),
+        (Decimal(2), Decimal(0), None),
+    ]
+
+
 def test_a_plan_has_one_draft_at_a_time(shop):
     problem = refused(version_draft, tenant=shop.tenant, plan="calls")
     assert (problem.code, "Version 1 is still a draft" in problem.detail) == ("state_conflict", True)
@@ -205,6 +221,9 @@ def test_tiers_that_leave_a_unit_without_one_price_are_never_saved(shop, tiers, 
         ({"model": "PER_UNIT", "tiers": ()}, "unit_price"),
         ({"model": "CHEAP"}, "model"),
         ({"model": "INCLUDED_QUOTA", "tiers": (), "unit_price": "1", "block_size": "0"}, "block_size"),
+        ({"model": "DYNAMIC", "tiers": ()}, "meter"),  # api.call counts
+        ({"model": "STAIRSTEP"}, "tiers[0].unit_price"),
+        ({"model": "PACKAGE", "tiers": (), "package_price": "1"}, "package_size"),
         ({"rollover_percent": "50"}, "rollover_periods"),
         ({"rollover_periods": 1}, "rollover_periods"),
         ({"included_units": "10", "rollover_periods": 1, "rollover_percent": "101"}, "rollover_percent"),

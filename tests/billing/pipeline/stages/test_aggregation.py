@@ -6,6 +6,7 @@ import pytest
 
 from billing.pipeline.stages import aggregation
 from billing.pipeline.state import MeterLevel, Quantity, QuotaCap
+from billing.pricing.terms import Terms
 from metering.aggregation import Aggregation, Partial, Sample, fold_all
 
 from ..builders import D, at, calls, codes, fee, hour, state, usage
@@ -49,3 +50,13 @@ def test_usage_that_no_charge_prices_is_said():
     (issue,) = left.issues
     assert issue.code == "usage_unpriced"
     assert issue.sentence == "api.call: 7 events that no charge prices (model=tiny)."
+
+
+def test_events_without_a_price_are_said_where_the_price_is_theirs():
+    # 4 events, 3 of them with a price, 4.00 in all.
+    seen = usage(replace(hour(4), partial=Partial(4, 3, D(4))))
+    dynamic = calls(terms=Terms(model="DYNAMIC"), aggregation=Aggregation.SUM)
+    assert codes(aggregation.run(state(calls(aggregation=Aggregation.SUM), usage=(seen,)))) == []
+    (issue,) = aggregation.run(state(dynamic, usage=(seen,))).issues
+    assert (issue.severity, issue.code) == ("warning", "price_missing")
+    assert issue.sentence == "Calls: 1 of 4 events carry no price; they are not billed."
