@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 
 from aforo.runtime.valkey import command
+from metering.partitions import months_present, partition_name
 
 
 @pytest.fixture
@@ -25,3 +26,6 @@ def events_emptied(request, django_db_blocker):
     if is_marked or {"transactional_db", "live_server"} & set(request.fixturenames):
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute("TRUNCATE metering_event, metering_identity, metering_bucket")
+            # A month that one test has made is not there for the next.
+            for month in months_present():
+                cursor.execute(f"DROP TABLE {partition_name(month)}")
