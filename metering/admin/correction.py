@@ -60,7 +60,9 @@ class CorrectionAdmin(TenantAdmin):
     def event(self, correction: Correction) -> str:
         key = correction.idempotency_key
         address = reverse("console-event", args=[key])
-        return format_html('<a class="break-all text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, key)
+        return format_html(
+            '<a class="break-all text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, key
+        )
 
     @display(description="Until then")
     def content_before(self, correction: Correction) -> str:
