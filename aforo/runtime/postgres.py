@@ -33,6 +33,7 @@ from aforo.runtime.process import (
     leftovers_end,
     log_open,
     log_tail,
+    names_sync,
     port_is_free,
     private_write,
     processes_in,
@@ -190,6 +191,9 @@ class EmbeddedPostgres:
             )  # fmt: skip
             with (making / "postgresql.conf").open("a") as file:
                 file.write("\ninclude = 'aforo.conf'  # written at each start\n")
+                # initdb has synced what it wrote; a power cut would leave this file without its end.
+                file.flush()
+                os.fsync(file.fileno())
             self._settings_write(making)
             self._run(
                 "postgres", "--single", "-D", self._reachable(making, account),
@@ -204,6 +208,7 @@ class EmbeddedPostgres:
         finally:
             secret.unlink(missing_ok=True)
         making.rename(self.data)
+        names_sync(self.folder)
 
     def start(self) -> None:
         """Start the server (making the cluster first if there is none) and wait until it takes connections.

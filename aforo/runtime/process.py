@@ -199,6 +199,16 @@ def private_write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)
+    names_sync(path.parent)
+
+
+def names_sync(folder: Path) -> None:
+    """Bring the names in a folder to the disk: a file that was synced is lost with its name in a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def log_open(path: Path) -> IO[bytes]:
