@@ -27,7 +27,7 @@ CAPACITY_S = 20.0
 SUSTAINED_S = 60.0
 HALF_S = 30.0
 # The rate that is tried first, of what all cores could do, and the factor between two tries.
-SHARE, STEP, TRIES = 0.93, 0.94, 4
+SHARE, STEP, TRIES = 0.85, 0.88, 4
 FRESH_S = 2.0
 
 
