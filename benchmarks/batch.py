@@ -95,6 +95,7 @@ class Visible:
         while not self.seen or self.seen[-1][1] < batches:
             if time.perf_counter() > end:
                 raise TimeoutError(f"{self.seen[-1:]} of {batches} batches visible after {DRAIN_S} s")
+            # Another thread counts; the deadline above ends it.
             time.sleep(POLL_S)
 
     def _watch(self) -> None:
@@ -146,6 +147,7 @@ def run(
     headers = {"Authorization": f"Bearer {workload.key}", "Content-Type": "application/json"}
     cpu = stack.cpu_s()
     with Visible(workload) as visible:
+        # The watcher has to know what was there before the first request.
         time.sleep(0.2)
         started = time.perf_counter()
         result = load.run(

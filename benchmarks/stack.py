@@ -93,6 +93,7 @@ class Stack:
         log = redis_of(settings.LOG_REDIS_URL, 5.0)
         for shard in range(settings.LOG_SHARDS):
             ((last_id, _),) = log.xrevrange(stream_of(shard), count=1) or [(b"0-0", {})]
+            # Asked for in the database, where the writer's process says it.
             while not LogPosition.objects.filter(shard=shard, last_id=last_id.decode()).exists():
                 time.sleep(0.01)
 

@@ -234,7 +234,7 @@ class Writer:
         if not answer:
             return None
         ((_, entries),) = answer
-        return _batch_of([fields[FIELD] for _, fields in entries], _text(entries[-1][0]))
+        return _entries_of([fields[FIELD] for _, fields in entries], _text(entries[-1][0]))
 
     def _log_read_ahead(self, last_id: str) -> _Entries | None:
         # The thread has a connection of its own to the store.
@@ -290,7 +290,7 @@ class Writer:
         if rows:
             ids = [row_id for row_id, _ in rows]
             self._write(
-                _batch_of([bytes(body) for _, body in rows]),
+                _entries_of([bytes(body) for _, body in rows]),
                 lambda: LogEntry.objects.filter(id__in=ids, problem="").delete(),
             )
         return len(rows)
@@ -374,7 +374,7 @@ class _Ahead(NamedTuple):
     reading: Future[_Entries | None]
 
 
-def _batch_of(entries: Sequence[bytes], last_id: str = START) -> _Entries:
+def _entries_of(entries: Sequence[bytes], last_id: str = START) -> _Entries:
     submissions, unreadable = [], []
     for entry in entries:
         try:

@@ -58,7 +58,9 @@ class Envelope:
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The answer to one event.
 
-    refusal: why it was rejected, or what it is held for. is_told: in an answer that leaves out what is plainly accepted, this is not."""
+    refusal: why it was rejected, or what it is held for.
+    is_told: in an answer that leaves out what is plainly accepted, this is not.
+    """
 
     index: int
     idempotency_key: str | None
