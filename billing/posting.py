@@ -24,7 +24,7 @@ from .models import (
     WalletBurn,
 )
 from .pipeline.adjustments import marks_kept
-from .pipeline.state import RULE_VERSION, ZERO, BillingState
+from .pipeline.state import ZERO, BillingState
 from .selectors.periods import last_day
 from .selectors.profiles import billing_profile_for
 
@@ -68,7 +68,7 @@ def document_of(state: BillingState, subscription: Subscription, *, draft: Invoi
         total=totals.total,
         wallet_amount=totals.wallet_amount,
         due_amount=totals.due_amount,
-        engine_version=RULE_VERSION,
+        engine_version=state.rule_version,
         sealed_input=sealed,
         input_hash=sha256_hex(sealed),
         result_hash=proof.result_hash(state),

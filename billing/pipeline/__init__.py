@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from aforo.kernel.canonical import content_hash
+from aforo.kernel.canonical import content_hash, given_fields
 
 from .invariants import broken
 from .stages import (
@@ -24,7 +24,7 @@ from .stages import (
     settlement,
     tax,
 )
-from .state import INPUTS, RESULTS, RULE_VERSION, BillingState, ClosedPeriod, Rerun, StageHash
+from .state import INPUTS, RESULTS, RULE_VERSIONS, BillingState, ClosedPeriod, Rerun, StageHash
 
 
 class Stage(Protocol):
@@ -58,6 +58,23 @@ def name_of(stage: Stage) -> str:
 NAMES = tuple(name_of(stage) for stage in STAGES)
 # A closed period is billed again up to here: an adjustment has its discounts in it, and is taxed with its invoice.
 RERUN_UNTIL = name_of(discount)
+# What the stages wrote under rule version 1.
+RESULTS_1 = frozenset(
+    {
+        *(
+            "caps",
+            "allowances",
+            "quantities",
+            "billables",
+            "lines",
+            "discounts",
+            "taxes",
+            "routing",
+            "settlement",
+        ),
+        "carried_out",
+    }
+)
 
 
 class BrokenStage(RuntimeError):
@@ -69,12 +86,13 @@ def run(state: BillingState, *, since: str | None = None, until: str | None = No
 
     Before the first stage, the closed periods of the input are run themselves (state.reruns).
     Stops after a stage that raised a critical or a pending issue (state.is_blocked).
-    Raises ValueError for a name outside NAMES or another rule version's input, BrokenStage for a wrong stage.
+    Raises ValueError for a name outside NAMES or an unknown rule version, BrokenStage for a wrong stage.
 
     run(state, until="rating") answers "usage so far"; 15,000 calls graduated leave one line of 107.00.
     """
-    if state.rule_version != RULE_VERSION:
-        raise ValueError(f"rule version {state.rule_version} is unknown; this engine has {RULE_VERSION}")
+    if state.rule_version not in RULE_VERSIONS:
+        known = ", ".join(RULE_VERSIONS)
+        raise ValueError(f"rule version {state.rule_version} is unknown; this engine has {known}")
     first = 0 if since is None else NAMES.index(since)
     last = len(NAMES) if until is None else NAMES.index(until) + 1
     if first == 0:
@@ -119,7 +137,10 @@ def _checked(stage: Stage, *, before: BillingState, after: BillingState) -> Bill
     sentences = broken(after)
     if sentences:
         raise BrokenStage(f"after {name}: {'; '.join(sentences)}")
-    written = {field: getattr(after, field) for field in stage.WRITES}
+    given = given_fields(after)
+    # Version 1 hashed what a stage had left empty, too; so a field that comes later moved every hash.
+    empty = frozenset() if after.follows("2") else RESULTS_1
+    written = {field: getattr(after, field) for field in stage.WRITES if field in given or field in empty}
     written["issues"] = after.issues[len(before.issues) :]
     written["trace"] = after.trace[len(before.trace) :]
     stamp = StageHash(stage=name, hash=content_hash(written))

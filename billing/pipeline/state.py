@@ -19,8 +19,10 @@ from ..pricing.terms import Terms, TierCharge
 
 ZERO = Decimal(0)
 
-# The edition of the money rules; a deliberate change of one gets the next number, and the old branch stays.
-RULE_VERSION = "1"
+# The editions of the money rules, oldest first. A deliberate change of one appends the next; the old branch stays for what
+# was sealed before, and asks BillingState.follows. docs/billing/rule_versions.md says what each one changed.
+RULE_VERSIONS = ("1", "2")
+RULE_VERSION = RULE_VERSIONS[-1]
 
 
 # --- the input ---------------------------------------------------------------------------------------------------
@@ -470,6 +472,10 @@ class BillingState(BillingInput):
     issues: tuple[Issue, ...] = ()  # any
     trace: tuple[Explanation, ...] = ()  # every
     stage_hashes: tuple[StageHash, ...] = ()  # the runner
+
+    def follows(self, rule_version: str) -> bool:
+        """Whether a rule that came with this version holds for the run: "2" for inputs sealed under "2" or later."""
+        return RULE_VERSIONS.index(self.rule_version) >= RULE_VERSIONS.index(rule_version)
 
     @property
     def bearer(self) -> str:

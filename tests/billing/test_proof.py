@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from billing.pipeline import run
+from billing.pipeline.state import RULE_VERSION
 from billing.proof import chain_hash, recompute, result, result_hash, seal, unseal
 
 from .pipeline.builders import D
@@ -34,7 +35,7 @@ def test_how_a_number_is_written_changes_no_byte():
 
 def test_a_seal_names_its_rule_version_and_leaves_defaults_out():
     sealed = json.loads(seal(FULL))
-    assert sealed["rule_version"] == "1"
+    assert sealed["rule_version"] == RULE_VERSION
     assert "rounding" not in sealed
     assert "percentile" not in sealed["charges"][0]
 
@@ -43,7 +44,7 @@ def test_what_is_no_sealed_input_is_refused():
     with pytest.raises(msgspec.DecodeError):
         recompute(b"{}")
     with pytest.raises(ValueError, match="rule version 99"):
-        recompute(seal(FULL).replace(b'"rule_version":"1"', b'"rule_version":"99"'))
+        recompute(seal(FULL).replace(f'"rule_version":"{RULE_VERSION}"'.encode(), b'"rule_version":"99"'))
 
 
 @pytest.mark.parametrize(
