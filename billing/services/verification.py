@@ -26,13 +26,13 @@ from ..selectors.ledger import ledger_entries_for, trial_balance
 
 INVOICE_FIGURES = (
     *("subtotal", "commitment", "discount", "tax", "total", "wallet_amount", "due_amount"),
-    *("currency", "period_start", "period_end", "last_on"),
+    *("kind", "currency", "period_start", "period_end", "last_on", "engine_version"),
 )
 LINE_FIELDS = (
-    *("kind", "code", "description", "quantity", "amount", "discount", "tiers"),
+    *("position", "kind", "code", "description", "quantity", "amount", "discount", "tiers"),
     *("adjusts", "corrections"),
 )
-TAX_FIELDS = ("jurisdiction", "name", "percent", "is_inclusive", "taxable_amount", "amount")
+TAX_FIELDS = ("position", "jurisdiction", "name", "percent", "is_inclusive", "taxable_amount", "amount")
 
 
 def invoice_verify(invoice: Invoice) -> list[str]:
@@ -102,6 +102,10 @@ def _first_difference(computed: list[Any], stored: list[Any]) -> int:
 
 
 def _row_differences(invoice: Invoice, state: BillingState) -> Iterator[str]:
+    named = {"customer": invoice.customer.external_id, "subscription": invoice.subscription.code}
+    for name, stored in named.items():
+        if stored != getattr(state, name):
+            yield f"invoice: {name} is {stored}, and {getattr(state, name)} follows from the input"
     document = posting.document_of(state, invoice.subscription)
     yield from _field_differences("invoice", INVOICE_FIGURES, document.invoice, invoice)
     yield from _list_differences("line", LINE_FIELDS, document.lines, invoice.lines.all())
@@ -126,12 +130,21 @@ def _field_differences(what: str, names: Sequence[str], computed: Model, stored:
 
 def _booking_differences(invoice: Invoice, state: BillingState) -> Iterator[str]:
     settled = state.settlement
-    entries = ledger_entries_for(invoice.tenant).filter(transaction__reference=posting.reference_of(invoice))
+    entries = list(
+        ledger_entries_for(invoice.tenant).filter(transaction__reference=posting.reference_of(invoice))
+    )
     yield from _sum_differences(
         "ledger entry",
         {entry.account: entry.amount for entry in settled.entries},
         {entry.account: entry.amount for entry in entries},
     )
+    for entry in entries:
+        whose, currency = entry.customer and entry.customer.external_id, entry.currency
+        if (whose, currency) != (state.bearer, state.currency):
+            yield (
+                f"ledger entry {entry.account}: is of {whose} in {currency}, and {state.bearer} in {state.currency} "
+                "follows from the input"
+            )
     yield from _sum_differences(
         "wallet burn",
         {burn.grant: burn.amount for burn in settled.burns},

@@ -28,7 +28,9 @@ class Command(TenantCommand):
         if options["all"] == bool(options["invoice"]):
             raise CommandError("Say which invoice, by number or id, or --all.")
         if options["all"]:
-            invoices = issued_invoices_for(tenant).select_related("subscription__customer__parent", "tenant")
+            invoices = issued_invoices_for(tenant).select_related(
+                "customer", "subscription__customer__parent", "tenant"
+            )
             found = invoices.iterator(100)
         else:
             found = iter([invoice_for(tenant, options["invoice"])])
