@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from django.db.models import Q
 
+from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, local_midnight
 from aforo.tenancy.models import Customer, Tenant
@@ -81,13 +82,13 @@ def billing_state(
 
 
 def wallet_funds(tenant: Tenant, payer: Customer, currency: str) -> tuple[values.FundedGrant, ...]:
-    """What is left of each grant in the payer's wallet: what was put in minus what was burned."""
+    """What is free of each grant in the payer's wallet: put in, neither burned nor held."""
     grants = (
-        grants_for(tenant)
-        .filter(wallet__customer=payer, wallet__currency=currency, left__gt=0)
+        grants_for(tenant, at=now())
+        .filter(wallet__customer=payer, wallet__currency=currency, free__gt=0)
         .order_by("created_at", "id")
     )
-    return tuple(values.FundedGrant(grant=grant_value(grant), balance=grant.left) for grant in grants)
+    return tuple(values.FundedGrant(grant=grant_value(grant), balance=grant.free) for grant in grants)
 
 
 def _carried_in(subscription: Subscription, cycle: Period) -> tuple[values.CarriedUnits, ...]:

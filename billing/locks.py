@@ -83,5 +83,16 @@ def invoice_locked(tenant: Tenant, invoice_id: UUID) -> Invoice:
 
 
 def wallet_locked(tenant: Tenant, customer: Customer, currency: str) -> Wallet | None:
-    """The customer's wallet of a currency; its grants and burns change only under this lock."""
-    return Wallet.objects.of(tenant).select_for_update().filter(customer=customer, currency=currency).first()
+    """The customer's wallet of a currency; its grants, holds and burns change only under this lock."""
+    return wallets_locked(tenant, customer).filter(currency=currency).first()
+
+
+def wallets_locked(tenant: Tenant, customer: Customer) -> QuerySet[Wallet]:
+    """The customer's wallets of every currency, by primary key; locked when they are read."""
+    return Wallet.objects.of(tenant).select_for_update().filter(customer=customer).order_by("pk")
+
+
+def wallet_of_id_locked(tenant: Tenant, wallet_id: UUID) -> Wallet:
+    """With customer and tenant; only the wallet itself is locked. Raises Problem not_found."""
+    wallets = Wallet.objects.of(tenant).select_related("customer", "tenant")
+    return found(wallets.select_for_update(of=("self",)), pk=wallet_id)

@@ -12,6 +12,7 @@ from aforo.tenancy.selectors.tenants import tenant_of
 from .selectors.subscriptions import subscriptions_due
 from .services import bill_runs
 from .services.subscriptions import subscriptions_advance
+from .services.wallet_upkeep import wallets_keep
 
 
 @shared_task(name="billing.bill_run_fan_out")
@@ -42,3 +43,8 @@ def subscriptions_advance_due() -> None:
     as_of = now()
     for tenant_id in subscriptions_due(as_of).order_by().values_list("tenant_id", flat=True).distinct():
         subscriptions_advance(tenant=tenant_of(tenant_id), as_of=as_of)
+
+
+@shared_task(name="billing.wallets_keep")
+def wallets_keep_due() -> None:
+    wallets_keep(as_of=now())

@@ -132,6 +132,12 @@ PROBLEMS = _catalogue(
     ("input_invalid", 422, "The request has invalid fields", "Correct every field that `errors` lists."),
     ("state_conflict", 409, "The object's state does not allow this", "Read `detail` for the legal moves."),
     (
+        "wallet_insufficient",
+        402,
+        "Wallet has too little money",
+        "Top the wallet up, or ask for at most `available`.",
+    ),
+    (
         "events_archived",
         409,
         "Events lie in the archive",

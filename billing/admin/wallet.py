@@ -45,7 +45,9 @@ class GrantInline(BillingInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         tenant = tenant_of_request(request)
-        return grants_for(tenant).select_related("wallet") if tenant else super().get_queryset(request)
+        return (
+            grants_for(tenant, at=now()).select_related("wallet") if tenant else super().get_queryset(request)
+        )
 
     @display(description="Granted")
     def granted(self, grant: WalletGrant) -> str:

@@ -9,7 +9,7 @@ from .ledger import LedgerEntry, LedgerTransaction
 from .profile import BillingProfile
 from .subscription import Subscription, SubscriptionPhase
 from .tax import TaxRate
-from .wallet import Wallet, WalletBurn, WalletGrant
+from .wallet import Wallet, WalletBurn, WalletGrant, WalletHold, WalletHoldPart, WalletMovement
 
 __all__ = [
     "BillRun",
@@ -37,4 +37,7 @@ __all__ = [
     "Wallet",
     "WalletBurn",
     "WalletGrant",
+    "WalletHold",
+    "WalletHoldPart",
+    "WalletMovement",
 ]

@@ -21,6 +21,7 @@ from billing.models import (
     WalletBurn,
 )
 from billing.services.verification import invoice_verify, ledger_verify
+from billing.services.wallet_holds import wallet_reserve
 from tests.billing.builders import (
     MARCH,
     a_fee,
@@ -47,7 +48,7 @@ FREE = frozenset(
             "LedgerTransaction.description",
             "LedgerTransaction.booked_at",
         ),
-        *("WalletBurn.burned_at", "LedgerTransaction.invoice"),
+        *("WalletBurn.burned_at", "WalletBurn.reason", "LedgerTransaction.invoice"),
     }
 )
 
@@ -75,12 +76,13 @@ def flipped(field: models.Field, value: Any) -> Any:
 
 
 def chain() -> tuple[Invoice, Invoice]:
-    """Two invoices of the demo's customer, the second one paid by half from a wallet; and somebody else's."""
+    """Two invoices of the demo's customer, the second one paid by half from a wallet; and somebody else's, of whose wallet a part is held."""
     tenant = a_tenant()
     subscription = demo_subscription(tenant)
     a_grant(subscription.customer, "30.00")
     other = customer(tenant, "cust_other")
-    a_grant(other, "5.00")
+    wallet = a_grant(other, "6.00").wallet
+    wallet_reserve(tenant=tenant, wallet_id=wallet.pk, amount="1.00", reference="use")
     issued(a_subscription(other, a_fee(), code="sub_other", mode="HYBRID"), FEBRUARY)
     first = issued(subscription, FEBRUARY)
     type(subscription.offering).objects.filter(pk=subscription.offering.pk).update(billing_mode="HYBRID")
