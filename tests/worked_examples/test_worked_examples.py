@@ -39,7 +39,7 @@ PROMISES = {
 }
 FILES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.promise(*PROMISES.get(path.stem, []))])
-    for path in sorted(Path(__file__).parent.glob("*.toml"))
+    for path in sorted(Path(__file__).parent.glob("**/*.toml"))
 ]
 
 

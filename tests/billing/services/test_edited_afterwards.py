@@ -22,7 +22,7 @@ from billing.services.catalog import version_archive, version_draft, version_pub
 from billing.services.verification import invoice_verify
 from tests.billing.builders import MARCH, a_tenant, demo_subscription, issued, tampering, used
 
-pytestmark = [pytest.mark.django_db, pytest.mark.promise("P48", "P49")]
+pytestmark = [pytest.mark.django_db, pytest.mark.promise("P49", "P50")]
 
 FEBRUARY = Period(datetime(2026, 2, 1, tzinfo=UTC), MARCH.start)
 APRIL = Period(MARCH.end, datetime(2026, 5, 1, tzinfo=UTC))
