@@ -18,6 +18,8 @@ EMPTY_IS_MEANT = {
     "invoice_number": "a draft has no number",
     "invoice_sequence": "a draft has no number",
     "correction_replacement": "a voided event has no event in its place",
+    "wallet_burn_once": "a burn is of an invoice or of a hold, which a check constraint says",
+    "wallet_burn_once_a_hold": "a burn is of an invoice or of a hold, which a check constraint says",
     "usage_context": "one row for each content, of which empty is a part",
 }
 APPS = ("tenancy", "metering", "billing", "http")
