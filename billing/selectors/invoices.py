@@ -48,6 +48,15 @@ def issued_invoices_for(tenant: Tenant) -> QuerySet[Invoice]:
     return Invoice.objects.of(tenant).filter(sequence__isnull=False).order_by("sequence")
 
 
+def invoices_to_verify(tenant: Tenant) -> QuerySet[Invoice]:
+    """Everything that has a number, with all that verification compares; read it by `iterator(100)`."""
+    return (
+        issued_invoices_for(tenant)
+        .select_related("tenant", "customer", "subscription__customer__parent")
+        .prefetch_related("lines", "taxes", "wallet_burns", "ledger_transactions__entries__customer")
+    )
+
+
 def live_invoices_for(subscription: Subscription) -> QuerySet[Invoice]:
     """A subscription's invoices but the void ones: at most one a period and kind."""
     return Invoice.objects.of(subscription.tenant).filter(subscription=subscription).exclude(status="VOID")

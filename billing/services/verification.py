@@ -22,7 +22,7 @@ from ..pipeline import BrokenStage
 from ..pipeline.adjustments import marks_kept
 from ..pipeline.state import ZERO, BillingState
 from ..selectors.invoices import issued_invoices_for
-from ..selectors.ledger import ledger_entries_for, trial_balance
+from ..selectors.ledger import trial_balance
 
 INVOICE_FIGURES = (
     *("subtotal", "commitment", "discount", "tax", "total", "wallet_amount", "due_amount"),
@@ -130,9 +130,13 @@ def _field_differences(what: str, names: Sequence[str], computed: Model, stored:
 
 def _booking_differences(invoice: Invoice, state: BillingState) -> Iterator[str]:
     settled = state.settlement
-    entries = list(
-        ledger_entries_for(invoice.tenant).filter(transaction__reference=posting.reference_of(invoice))
-    )
+    reference = posting.reference_of(invoice)
+    entries = [
+        entry
+        for booked in invoice.ledger_transactions.all()
+        if booked.reference == reference
+        for entry in booked.entries.all()
+    ]
     yield from _sum_differences(
         "ledger entry",
         {entry.account: entry.amount for entry in settled.entries},

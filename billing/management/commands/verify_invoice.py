@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from rich.console import Console
+from rich.progress import track
 
 from aforo.tenancy.management.tenant_command import TenantCommand
 from aforo.tenancy.models import Tenant
-from billing.selectors.invoices import invoice_for, issued_invoices_for
+from billing.models import Invoice
+from billing.selectors.invoices import invoice_for, invoices_to_verify
 from billing.services.verification import invoice_verify
 
 
@@ -27,14 +31,10 @@ class Command(TenantCommand):
     def work(self, tenant: Tenant, **options: Any) -> None:
         if options["all"] == bool(options["invoice"]):
             raise CommandError("Say which invoice, by number or id, or --all.")
-        if options["all"]:
-            invoices = issued_invoices_for(tenant).select_related(
-                "customer", "subscription__customer__parent", "tenant"
-            )
-            found = invoices.iterator(100)
-        else:
-            found = iter([invoice_for(tenant, options["invoice"])])
-        differences = {invoice.number or str(invoice.pk): invoice_verify(invoice) for invoice in found}
+        differences = {
+            invoice.number or str(invoice.pk): invoice_verify(invoice)
+            for invoice in (_tracked(tenant) if options["all"] else [invoice_for(tenant, options["invoice"])])
+        }
         wrong = {name: sentences for name, sentences in differences.items() if sentences}
         if options["json"]:
             self.json_print({"invoices": len(differences), "differences": wrong})
@@ -44,3 +44,16 @@ class Command(TenantCommand):
             self.stdout.write(f"{len(differences)} verified, {len(wrong)} differ.")
         if wrong:
             sys.exit(1)
+
+
+def _tracked(tenant: Tenant) -> Iterable[Invoice]:
+    """Every issued invoice, with a bar for whoever watches."""
+    console = Console(stderr=True)
+    invoices = invoices_to_verify(tenant)
+    return track(
+        invoices.iterator(100),
+        "Verifying",
+        invoices.count(),
+        console=console,
+        disable=not console.is_terminal,
+    )
