@@ -190,6 +190,8 @@ SPECTACULAR_SETTINGS = {
         "ChargeKind": "billing.schemas.rate_plans.CHARGE_KINDS",
         "CouponKind": "billing.schemas.coupons.COUPON_KINDS",
         "GrantKind": "billing.schemas.wallets.GRANT_KINDS",
+        "HoldStatus": "billing.schemas.wallets.HOLD_STATUSES",
+        "WalletMovementKind": "billing.models.wallet.MOVEMENT_KINDS",
         "SubscriptionState": "billing.models.subscription.SubscriptionState.choices",
         "ApiKeyScope": "aforo.http.schemas.KEY_SCOPES",
         "ApiKeyState": "aforo.http.schemas.KEY_STATES",

@@ -32,8 +32,17 @@ from .api.subscriptions import (
     SubscriptionView,
 )
 from .api.tax_rates import TaxRateEndView, TaxRatesView, TaxRateView
-from .api.wallets import WalletGrantsView, WalletsView, WalletView
+from .api.wallet_holds import HoldReleaseView, HoldSettleView, WalletHoldsView, WalletHoldView
+from .api.wallets import (
+    GrantReduceView,
+    WalletGrantsView,
+    WalletMovementsView,
+    WalletsView,
+    WalletView,
+)
 
+_WALLET = "wallets/<uuid:wallet_id>"
+_HOLD = f"{_WALLET}/holds/<uuid:hold_id>"
 _VERSION = "rate-plans/<str:code>/versions/<int:number>"
 
 urlpatterns = [
@@ -61,8 +70,14 @@ urlpatterns = [
     path("tax-rates/<uuid:rate_id>", TaxRateView.as_view(), name="tax-rate"),
     path("tax-rates/<uuid:rate_id>/end", TaxRateEndView.as_view(), name="tax-rate-end"),
     path("wallets", WalletsView.as_view(), name="wallets"),
-    path("wallets/<uuid:wallet_id>", WalletView.as_view(), name="wallet"),
-    path("wallets/<uuid:wallet_id>/grants", WalletGrantsView.as_view(), name="wallet-grants"),
+    path(_WALLET, WalletView.as_view(), name="wallet"),
+    path(f"{_WALLET}/grants", WalletGrantsView.as_view(), name="wallet-grants"),
+    path(f"{_WALLET}/grants/<uuid:grant_id>/reduce", GrantReduceView.as_view(), name="wallet-grant-reduce"),
+    path(f"{_WALLET}/movements", WalletMovementsView.as_view(), name="wallet-movements"),
+    path(f"{_WALLET}/holds", WalletHoldsView.as_view(), name="wallet-holds"),
+    path(_HOLD, WalletHoldView.as_view(), name="wallet-hold"),
+    path(f"{_HOLD}/settle", HoldSettleView.as_view(), name="wallet-hold-settle"),
+    path(f"{_HOLD}/release", HoldReleaseView.as_view(), name="wallet-hold-release"),
     path("billing-profile", BillingProfileView.as_view(), name="billing-profile"),
     path("bill-runs", BillRunsView.as_view(), name="bill-runs"),
     path("bill-runs/<uuid:run_id>", BillRunView.as_view(), name="bill-run"),

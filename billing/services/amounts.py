@@ -24,3 +24,8 @@ def currency_check(given: str, wanted: str, *, whose: str) -> None:
     """Refuse to mix currencies. whose: what is in the wanted one, such as "the customer". Raises input_invalid."""
     if given != wanted:
         raise invalid("currency", f"is {given}, but {whose} is in {wanted}.")
+
+
+def amount_text(amount: Decimal, currency: str) -> str:
+    """With the places of its currency: 5.00 USD is "5.00", 5 JPY is "5"."""
+    return plain(round_minor(amount, currency, "half_up"))

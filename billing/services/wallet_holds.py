@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import transaction
 
 from aforo.kernel.clock import now
-from aforo.kernel.decimals import plain, trimmed
+from aforo.kernel.decimals import trimmed
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import instant_text
 from aforo.tenancy.models import Tenant
@@ -28,7 +28,7 @@ from ..ledger.wallets import hold_book
 from ..locks import wallet_of_id_locked
 from ..models import Wallet, WalletBurn, WalletHold, WalletHoldPart
 from ..selectors.wallets import ZERO, grant_value, hold_for, wallet_balance_at
-from .amounts import amount_check
+from .amounts import amount_check, amount_text
 from .wallet_upkeep import brought_up
 
 Status = WalletHold.Status
@@ -94,7 +94,7 @@ def hold_settle(
         return hold
     _pending_check(hold)
     if not ZERO < settled <= hold.amount:
-        raise invalid("amount", f"is {trimmed(settled)}; the hold is {trimmed(hold.amount)}.")
+        raise invalid("amount", f"is {trimmed(settled)}; the hold is {_text(hold, hold.amount)}.")
     amount_check(settled, wallet.currency, field="amount")
     parts = {str(part.grant_id): part for part in hold.parts.select_related("grant")}
     # Those that have expired since count for what they set aside: as of then.
@@ -140,7 +140,7 @@ def _known(known: WalletHold, amount: Decimal) -> WalletHold:
     if known.amount != amount:
         raise Problem(
             "idempotency_reused",
-            f"The reference {known.reference!r} is a hold of {trimmed(known.amount)}, not of {trimmed(amount)}.",
+            f"The reference {known.reference!r} is a hold of {_text(known, known.amount)}, not of {_text(known, amount)}.",
         )
     return known
 
@@ -156,15 +156,20 @@ def _parts_chosen(wallet: Wallet, hold: WalletHold) -> None:
         at=at,
     )
     if uncovered:
-        available = balance.available
+        facts = {
+            name: amount_text(figure, wallet.currency)
+            for name, figure in (
+                ("asked", hold.amount),
+                ("available", balance.available),
+                ("balance", balance.balance),
+                ("held", balance.held),
+            )
+        }
         raise Problem(
             "wallet_insufficient",
-            f"{plain(hold.amount)} {wallet.currency} are asked for, and {trimmed(available)} are available: "
-            f"{trimmed(balance.balance)} less {trimmed(balance.held)} held.",
-            asked=trimmed(hold.amount),
-            available=trimmed(available),
-            balance=trimmed(balance.balance),
-            held=trimmed(balance.held),
+            f"{facts['asked']} {wallet.currency} are asked for, and {facts['available']} are available: "
+            f"{facts['balance']} less {facts['held']} held.",
+            **facts,
             currency=wallet.currency,
         )
     WalletHoldPart.objects.bulk_create(
@@ -175,9 +180,8 @@ def _parts_chosen(wallet: Wallet, hold: WalletHold) -> None:
 
 def _pending_check(hold: WalletHold) -> None:
     if hold.status == Status.SETTLED:
-        raise Problem(
-            "state_conflict", f"The hold {hold.reference!r} is settled for {trimmed(hold.settled_amount)}."
-        )
+        settled = _text(hold, hold.settled_amount)
+        raise Problem("state_conflict", f"The hold {hold.reference!r} is settled for {settled}.")
     if hold.status != Status.PENDING:
         raise Problem(
             "state_conflict",
@@ -189,3 +193,7 @@ def _pending_check(hold: WalletHold) -> None:
 def _closed(hold: WalletHold, status: str, at: datetime, settled: Decimal = ZERO) -> None:
     hold.status, hold.closed_at, hold.settled_amount = status, at, settled
     hold.save(update_fields=["status", "closed_at", "settled_amount"])
+
+
+def _text(hold: WalletHold, amount: Decimal) -> str:
+    return amount_text(amount, hold.wallet.currency)

@@ -19,7 +19,7 @@ from ..ledger.wallets import grant_book, reduction_book
 from ..locks import customer_locked, wallet_locked, wallet_of_id_locked
 from ..models import Wallet, WalletBurn, WalletGrant
 from ..selectors.wallets import ZERO, grants_for
-from .amounts import amount_check
+from .amounts import amount_check, amount_text
 from .wallet_upkeep import brought_up
 
 
@@ -91,13 +91,14 @@ def grant_reduce(
     grants = grants_for(tenant, at=at).filter(wallet=wallet).select_related("wallet__customer", "tenant")
     grant = found(grants, pk=grant_id)
     if grant.free == ZERO:
+        whole, held = (amount_text(figure, wallet.currency) for figure in (grant.amount, grant.held))
         raise Problem(
-            "state_conflict",
-            f"Nothing of this grant of {trimmed(grant.amount)} is left to take back; {trimmed(grant.held)} are held.",
+            "state_conflict", f"Nothing of this grant of {whole} is left to take back; {held} are held."
         )
     taken = grant.free if amount is None else amount
     if not ZERO < taken <= grant.free:
-        raise invalid("amount", f"is {trimmed(taken)}; {trimmed(grant.free)} can be taken back.")
+        free = amount_text(grant.free, wallet.currency)
+        raise invalid("amount", f"is {trimmed(taken)}; {free} can be taken back.")
     amount_check(taken, wallet.currency, field="amount")
     burn = WalletBurn(
         tenant=tenant,

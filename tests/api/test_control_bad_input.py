@@ -180,6 +180,13 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
         "wallets/{wallet}/grants",
         {"amount": "5", "kind": "PROMO", "starts_at": "2026-01-01T00:00:00Z", "expires_at": None},
     ),
+    ("post", "wallets/{wallet}/grants/{grant}/reduce", {"amount": "5", "reason": "refund"}),
+    (
+        "post",
+        "wallets/{wallet}/holds",
+        {"amount": "5", "reference": "job-2", "expires_at": "2990-01-01T00:00:00Z"},
+    ),
+    ("post", "wallets/{wallet}/holds/{hold}/settle", {"amount": "5"}),
     (
         "patch",
         "billing-profile",
@@ -196,13 +203,18 @@ def send(api, acme):
     catalogs.subscribed(acme.tenant)
     version_draft(tenant=acme.tenant, plan="standard")
     coupon_create(tenant=acme.tenant, code="welcome", name="Welcome", kind="PERCENTAGE", percent="5")
-    wallet = api.post("/v1/wallets", {"customer": "cust_abc"}).json()["id"]
+    made = {"wallet": api.post("/v1/wallets", {"customer": "cust_abc"}).json()["id"]}
+    for name, address, body in (
+        ("grant", "grants", {"amount": "50"}),
+        ("hold", "holds", {"amount": "10", "reference": "job-1"}),
+    ):
+        made[name] = api.post(f"/v1/wallets/{made['wallet']}/{address}", body).json()["id"]
     with clock_at(datetime(2026, 3, 16, tzinfo=UTC)):
         store([submission(acme, call("k1"))])
 
     def sent(method: str, address: str, body: object):
         before = transaction.savepoint()
-        answer = getattr(api, method)(f"/v1/{address.format(wallet=wallet)}", body)
+        answer = getattr(api, method)(f"/v1/{address.format(**made)}", body)
         transaction.savepoint_rollback(before)
         return answer
 

@@ -185,9 +185,10 @@ def test_a_wallet_is_opened_filled_and_read(shop):
     shop.post(f"/v1/wallets/{wallet['id']}/grants", later)
 
     read = shop.get(f"/v1/wallets/{wallet['id']}").json()
-    assert read == {**wallet, "balance": "70.50", "grants": read["grants"]}
+    figures = {"balance": "70.50", "held": "0.00", "available": "70.50"}
+    assert read == {**wallet, **figures, "grants": read["grants"]}
     assert [each["left"] for each in read["grants"]] == ["20.50", "50.00", "0.00"]
-    assert read["grants"][0] == {**promo.json(), "left": "20.50"}
+    assert read["grants"][0] == {**promo.json(), "left": "20.50", "held": "0.00"}
 
 
 def test_a_grant_is_sent_twice_under_one_key(shop):

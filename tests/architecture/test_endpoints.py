@@ -103,6 +103,8 @@ class World:
         rate = {"jurisdiction": MARK, "name": MARK, "percent": "10", "starts_on": "2026-01-01"}
         tax_rate = self.made("/v1/tax-rates", rate)
         wallet = self.made("/v1/wallets", {"customer": MARK, "currency": "USD"}, 200)
+        grant = self.made(f"/v1/wallets/{wallet['id']}/grants", {"amount": "5.00"})
+        hold = self.made(f"/v1/wallets/{wallet['id']}/holds", {"amount": "1.00", "reference": MARK})
         self.names |= {
             "customers": {"external_id": MARK},
             "meters": {"key": MARK},
@@ -114,7 +116,7 @@ class World:
             "contracts": {"code": MARK},
             "coupons": {"code": MARK},
             "tax-rates": {"rate_id": tax_rate["id"]},
-            "wallets": {"wallet_id": wallet["id"]},
+            "wallets": {"wallet_id": wallet["id"], "grant_id": grant["id"], "hold_id": hold["id"]},
         }
 
     def _usage(self) -> None:
@@ -167,6 +169,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/subscriptions/{code}/move": {"to": "PAUSED"},
     "/v1/coupons/{code}/attach": {"subscription": MARK},
     "/v1/wallets/{wallet_id}/grants": {"amount": "1.00"},
+    "/v1/wallets/{wallet_id}/grants/{grant_id}/reduce": {"reason": "a test"},
+    "/v1/wallets/{wallet_id}/holds": {"amount": "1.00", "reference": "a test"},
     "/v1/tax-rates/{rate_id}/end": {"ends_on": "2027-01-01"},
     "/v1/rate-plans/{code}/versions/{number}": {"charges": []},
 }

@@ -107,9 +107,9 @@ def test_no_more_is_held_than_is_available(purse):
     assert problem.code == "wallet_insufficient"
     assert problem.facts == {
         "asked": "5.01",
-        "available": "5",
-        "balance": "30",
-        "held": "25",
+        "available": "5.00",
+        "balance": "30.00",
+        "held": "25.00",
         "currency": "USD",
     }
     assert WalletHold.objects.count() == 1
@@ -148,7 +148,7 @@ def test_an_ended_hold_ends_no_other_way(purse):
     purse.settle("7", "a")
     purse.release("b")
 
-    assert refused(purse.settle, "8", "a").detail == "The hold 'a' is settled for 7."
+    assert refused(purse.settle, "8", "a").detail == "The hold 'a' is settled for 7.00."
     assert refused(purse.release, "a").code == "state_conflict"
     assert refused(purse.settle, None, "b").detail == (
         "The hold 'b' is RELEASED since 2026-03-01T12:00:00Z and holds nothing; reserve again."
@@ -254,7 +254,7 @@ def test_no_more_is_taken_back_than_is_neither_burned_nor_held(purse):
                 amount=None if amount is None else D(amount),
             )
 
-    assert refused(reduce, "33.01").detail == "amount is 33.01; 33 can be taken back."
+    assert refused(reduce, "33.01").detail == "amount is 33.01; 33.00 can be taken back."
     assert reduce("3").left == 35
     assert reduce().left == 5
     assert refused(reduce).code == "state_conflict"
