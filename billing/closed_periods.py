@@ -2,15 +2,14 @@
 
 Every invoice keeps marks of how much usage it saw in its own period and in those it billed again. A period is read again
 where there are more events than its latest mark says, or where a correction came after it; whether that makes a
-difference is the pipeline's to say. Marks are taken before the usage is read: what commits in between is looked at once
-more, and never missed.
+difference is the pipeline's to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from aforo.kernel.decimals import EXACT
@@ -19,15 +18,15 @@ from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 from metering.aggregation import Aggregation
 from metering.meters import Meter
-from metering.selectors.corrections import CorrectedUsage, corrected_usage, last_correction
+from metering.selectors.corrections import CorrectedUsage
 from metering.selectors.meters import meters_for
-from metering.selectors.usage import events_counted, levels_before, usage_buckets
+from metering.selectors.usage import HourPartial, levels_before, usage_buckets
 
 from . import proof
 from .models import Invoice, InvoiceLine, Subscription
 from .pipeline import state as values
 from .pipeline.metered import condensed
-from .selectors.invoices import live_invoices_for
+from .sources import Asked, Sources, period_of
 
 # Events are accepted for 90 days; an older one comes by the replay of a dead letter. Corrections have no such bound.
 LOOKED_BACK = timedelta(days=400)
@@ -36,34 +35,19 @@ KEY_LENGTH_MAX = 60
 
 
 def closed_periods(
-    *, tenant: Tenant, subscription: Subscription, cycle: Period, meters: Mapping[str, Meter]
+    tenant: Tenant, sources: Sources, asked: Asked
 ) -> tuple[tuple[values.ClosedPeriod, ...], tuple[values.UsageMark, ...]]:
-    """The invoiced periods before a cycle that are to be billed again, in order; and the marks of what is read.
-
-    meters: those that the subscription is charged for, by key.
-    """
-    latest = last_correction(tenant)
-    earlier = list(
-        live_invoices_for(subscription)
-        .filter(sequence__isnull=False, period_end__lte=cycle.start)
-        .order_by("period_start")
-        .only("number", "period_start", "period_end", "usage_marks")
-    )
-    periods = [Period(invoice.period_start, invoice.period_end) for invoice in earlier]
-    counted = events_counted(
-        tenant=tenant,
-        customer_id=subscription.customer_id,
-        meters=meters.values(),
-        periods=[*periods, cycle],
-    )
-    seen = _marks_of(earlier)
-    corrections = _corrected(tenant, subscription, meters, periods, seen, latest)
-    closed, marks = [], [values.UsageMark(start=cycle.start, events=counted[-1], correction=latest)]
-    for invoice, period, events in zip(earlier, periods, counted, strict=False):
+    """The invoiced periods before a cycle that are to be billed again, in order; and the marks of what is read."""
+    subscription, cycle, meters = asked.subscription, asked.cycle, asked.meters
+    latest, seen = sources.latest_correction, sources.seen[subscription.pk]
+    *counted, present = sources.counted[subscription.pk]
+    closed, marks = [], [values.UsageMark(start=cycle.start, events=present, correction=latest)]
+    for invoice, events in zip(sources.earlier(subscription.pk), counted, strict=True):
+        period = period_of(invoice)
         mark = seen.get(period.start)
         since = [
             each
-            for each in corrections
+            for each in sources.corrections[subscription.pk]
             if each.correction.sequence > (mark.correction if mark else 0) and _touches(each, period, meters)
         ]
         is_recent = period.end > cycle.start - LOOKED_BACK
@@ -85,16 +69,21 @@ def closed_periods(
 
 
 def meter_usage(
-    *, tenant: Tenant, customer: Customer, meters: Mapping[str, Meter], period: Period
+    *,
+    tenant: Tenant,
+    customer: Customer,
+    meters: Mapping[str, Meter],
+    period: Period,
+    read: Callable[[str], Sequence[HourPartial] | None] = lambda key: None,
 ) -> tuple[values.MeterUsage, ...]:
-    """The usage of each meter in a period, by the meter's key."""
+    """The usage of each meter in a period, by the meter's key. read: the meter's buckets where they have been read."""
     of = {"tenant": tenant, "customer_id": customer.pk}
     return tuple(
         values.MeterUsage(
             meter=key,
             hours=tuple(
                 values.HourUsage(hour=part.hour, dimensions=part.dimensions, partial=part.partial)
-                for part in usage_buckets(**of, meter=meters[key], period=period)
+                for part in usage_buckets(**of, meter=meters[key], period=period, read=read(key))
             ),
             levels=tuple(
                 values.MeterLevel(at=level.at, key=level.key, value=level.value, dimensions=level.dimensions)
@@ -102,38 +91,6 @@ def meter_usage(
             ),
         )
         for key in sorted(meters)
-    )
-
-
-def _marks_of(invoices: Iterable[Invoice]) -> dict[datetime, values.UsageMark]:
-    """The latest mark of each period, by its start."""
-    return {
-        at: values.UsageMark(start=at, events=mark["events"], correction=mark["correction"])
-        for invoice in invoices
-        for mark in invoice.usage_marks
-        for at in [datetime.fromisoformat(mark["start"])]
-    }
-
-
-def _corrected(
-    tenant: Tenant,
-    subscription: Subscription,
-    meters: Mapping[str, Meter],
-    periods: Sequence[Period],
-    seen: Mapping[datetime, values.UsageMark],
-    latest: int,
-) -> list[CorrectedUsage]:
-    """What was corrected of the customer's usage since the oldest mark of these periods."""
-    oldest = min(
-        (seen[period.start].correction if period.start in seen else 0 for period in periods), default=latest
-    )
-    if oldest == latest:
-        return []
-    return corrected_usage(
-        tenant,
-        customer_id=subscription.customer_id,
-        metrics={meter.event_name for meter in meters.values()},
-        after=oldest,
     )
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 
-from django.db.models import Q
-
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, local_midnight
@@ -19,43 +17,48 @@ from .closed_periods import closed_periods, meter_usage
 from .models import CouponRedemption, Subscription
 from .pipeline import state as values
 from .pipeline.metered import condensed
-from .selectors.invoices import live_invoices_for
-from .selectors.periods import billed_period, has_ended, last_day, subscription_cycle
-from .selectors.profiles import billing_profile_for
-from .selectors.tax import tax_rates_for
+from .selectors.periods import has_ended, last_day, subscription_cycle
 from .selectors.terms import charge_value
 from .selectors.wallets import grant_value, grants_for
+from .sources import Asked, Sources
 
 
 def billing_state(
-    *, tenant: Tenant, subscription: Subscription, cycle: Period, as_of: datetime | None = None
+    *,
+    tenant: Tenant,
+    subscription: Subscription,
+    cycle: Period,
+    as_of: datetime | None = None,
+    sources: Sources | None = None,
 ) -> values.BillingState:
     """The input of one subscription's period.
 
-    subscription: with customer (and parent), offering and plan version. cycle: a whole period of it.
+    subscription: as of `billed_subscriptions_for`. cycle: a whole period of it.
     as_of: when wallet grants are counted; the period's end if none is given.
+    sources: where this and other periods have been read together; else it is read here.
     After the subscription's end nothing is charged; what is left are its closed periods.
     Raises Problem state_conflict where the subscription did not run in the cycle, or its terms are of several currencies.
     """
+    sources = sources or Sources(tenant, [(subscription, cycle)])
+    asked = sources.asked[subscription.pk]
     customer = subscription.customer
     version = subscription.plan_version
-    has_run = billed_period(subscription, cycle)
+    has_run = asked.period
     period = has_run or cycle
     if has_run is None and not has_ended(subscription, cycle):
         raise Problem("state_conflict", f"The subscription {subscription.code!r} did not run in {cycle}.")
     currency = version.plan.currency
     payer = customer.parent or customer
     mode = subscription.offering.billing_mode
-    charges = tuple(
-        version.charges.select_related("version__plan__product", "meter")
-        .prefetch_related("tiers")
-        .order_by("position", "code")
+    priced = tuple(charge_value(charge) for charge in version.charges.all()) if has_run else ()
+    closed, marks = closed_periods(tenant, sources, asked)
+    usage = meter_usage(
+        tenant=tenant,
+        customer=customer,
+        meters=asked.meters if has_run else {},
+        period=period,
+        read=lambda key: sources.buckets(subscription.pk, key),
     )
-    priced = tuple(charge_value(charge) for charge in charges) if has_run else ()
-    meters = {charge.meter.key: charge.meter.meter() for charge in charges if charge.meter}
-    # First of all, for its marks.
-    closed, marks = closed_periods(tenant=tenant, subscription=subscription, cycle=cycle, meters=meters)
-    usage = meter_usage(tenant=tenant, customer=customer, meters=meters if has_run else {}, period=period)
     return values.BillingState(
         tenant=str(tenant),
         customer=customer.external_id,
@@ -63,17 +66,17 @@ def billing_state(
         plan_version=f"{version.plan.code} v{version.number}",
         payer=customer.parent.external_id if customer.parent else "",
         currency=currency,
-        rounding=billing_profile_for(tenant).rounding,
+        rounding=sources.profile.rounding,
         zone=customer.timezone,
         period=period,
         cycle=cycle,
         as_of=as_of or period.end,
         charges=priced,
         usage=tuple(condensed(each, priced) for each in usage),
-        carried_in=_carried_in(subscription, cycle) if has_run else (),
+        carried_in=_carried_in(sources, asked) if has_run else (),
         contracts=_contracts(subscription, period, cycle, currency) if has_run else (),
-        coupons=_coupons(subscription, cycle, currency) if has_run else (),
-        tax_profile=_tax_profile(tenant, customer, last_day(period, customer.zone)),
+        coupons=_coupons(sources, asked, currency) if has_run else (),
+        tax_profile=_tax_profile(sources, customer, last_day(period, customer.zone)),
         billing_mode=mode,
         wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),
         closed=closed,
@@ -91,9 +94,10 @@ def wallet_funds(tenant: Tenant, payer: Customer, currency: str) -> tuple[values
     return tuple(values.FundedGrant(grant=grant_value(grant), balance=grant.free) for grant in grants)
 
 
-def _carried_in(subscription: Subscription, cycle: Period) -> tuple[values.CarriedUnits, ...]:
+def _carried_in(sources: Sources, asked: Asked) -> tuple[values.CarriedUnits, ...]:
     """What the invoice of the period before handed on; a period without an invoice hands on nothing."""
-    before = live_invoices_for(subscription).filter(period_end=cycle.start).first()
+    invoices = sources.invoices[asked.subscription.pk]
+    before = next((each for each in invoices if each.period_end == asked.cycle.start), None)
     return tuple(
         values.CarriedUnits(
             charge=carried["charge"],
@@ -109,7 +113,7 @@ def _contracts(
 ) -> tuple[values.Contract, ...]:
     zone = subscription.customer.zone
     found = []
-    for contract in subscription.contracts.order_by("code"):
+    for contract in subscription.contracts.all():
         starts_at = local_midnight(contract.starts_on, zone)
         ends_at = local_midnight(contract.ends_on, zone) if contract.ends_on else max(cycle.end, starts_at)
         term = Period(starts_at, ends_at)
@@ -128,11 +132,11 @@ def _contracts(
     return tuple(found)
 
 
-def _coupons(subscription: Subscription, cycle: Period, currency: str) -> tuple[values.Coupon, ...]:
+def _coupons(sources: Sources, asked: Asked, currency: str) -> tuple[values.Coupon, ...]:
     found = []
-    for redemption in subscription.coupons.select_related("coupon").order_by("redeemed_at", "id"):
+    for redemption in asked.subscription.coupons.all():
         coupon = redemption.coupon
-        if not _is_in_force(redemption, subscription, cycle):
+        if not _is_in_force(redemption, sources, asked):
             continue
         if coupon.amount is not None:
             _currency_check(coupon.currency, currency, f"The coupon {coupon.code!r}")
@@ -142,38 +146,32 @@ def _coupons(subscription: Subscription, cycle: Period, currency: str) -> tuple[
     return tuple(found)
 
 
-def _is_in_force(redemption: CouponRedemption, subscription: Subscription, cycle: Period) -> bool:
+def _is_in_force(redemption: CouponRedemption, sources: Sources, asked: Asked) -> bool:
     """Whether a coupon counts in the period: from the first one not yet invoiced when it was attached."""
-    periods = subscription_cycle(subscription)
-    billed = (
-        live_invoices_for(subscription)
-        .filter(issued_at__lte=redemption.redeemed_at)
-        .order_by("-period_start")
-        .first()
+    periods = subscription_cycle(asked.subscription)
+    billed_until = max(
+        (
+            invoice.period_end
+            for invoice in sources.invoices[asked.subscription.pk]
+            if invoice.issued_at is not None and invoice.issued_at <= redemption.redeemed_at
+        ),
+        default=asked.subscription.starts_at,
     )
-    first = periods.index_at(billed.period_end if billed else subscription.starts_at)
-    number = periods.index_at(cycle.start) - first
+    first = periods.index_at(billed_until)
+    number = periods.index_at(asked.cycle.start) - first
     coupon = redemption.coupon
     lasts = {"ONCE": 1, "REPEATING": coupon.duration_periods or 1}.get(coupon.duration)
     return number >= 0 and (lasts is None or number < lasts)
 
 
-def _tax_profile(tenant: Tenant, customer: Customer, on: date) -> values.TaxProfile:
-    rates = (
-        tax_rates_for(tenant)
-        .filter(jurisdiction=customer.tax_jurisdiction, starts_on__lte=on)
-        .filter(Q(ends_on=None) | Q(ends_on__gt=on))
-        .order_by("name", "starts_on")
-    )
+def _tax_profile(sources: Sources, customer: Customer, on: date) -> values.TaxProfile:
     return values.TaxProfile(
         jurisdiction=customer.tax_jurisdiction,
         is_exempt=customer.is_tax_exempt,
         rates=tuple(
             values.TaxRate(name=rate.name, percent=rate.percent, is_inclusive=rate.is_inclusive)
-            for rate in rates
-        )
-        if customer.tax_jurisdiction
-        else (),
+            for rate in sources.tax_rates(customer.tax_jurisdiction, on)
+        ),
     )
 
 

@@ -7,10 +7,11 @@ that only refer to the locked one need not wait.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Customer, Tenant
@@ -43,19 +44,39 @@ def bill_run_locked(tenant: Tenant, run_id: UUID) -> BillRun:
     return run
 
 
-def bill_run_item_claimed(tenant: Tenant, item_id: UUID) -> BillRunItem | None:
-    """The item, or None where another task has it (or it is gone): whoever holds it does the work."""
-    return BillRunItem.objects.of(tenant).select_for_update(skip_locked=True).filter(pk=item_id).first()
+def bill_run_items_claimed(
+    tenant: Tenant, run_id: UUID, count_max: int, *, subscriptions: Collection[UUID] | None = None
+) -> list[BillRunItem]:
+    """Some pending items that no other task has: whoever holds them does the work. At most one a subscription, its first.
+
+    subscriptions: of these only.
+    """
+    items = BillRunItem.objects.of(tenant).filter(run_id=run_id, status=BillRunItem.Status.PENDING)
+    if subscriptions is not None:
+        items = items.filter(subscription__in=subscriptions)
+    # A period takes over what the one before it has left unused.
+    earlier = items.filter(subscription=OuterRef("subscription"), period_start__lt=OuterRef("period_start"))
+    return list(
+        items.filter(~Exists(earlier))
+        .order_by("pk")
+        .select_for_update(skip_locked=True, of=("self",))[:count_max]
+    )
 
 
 def subscription_locked(tenant: Tenant, subscription_id: UUID) -> Subscription:
-    """One period of a subscription is drafted at a time. Raises Problem not_found."""
-    subscription = (
-        Subscription.objects.of(tenant).select_for_update(no_key=True).filter(pk=subscription_id).first()
-    )
-    if subscription is None:
-        raise Problem("not_found", f"No subscription {subscription_id}.")
+    """One change of a subscription at a time. Raises Problem not_found."""
+    (subscription,) = subscriptions_locked(tenant, [subscription_id])
     return subscription
+
+
+def subscriptions_locked(tenant: Tenant, subscription_ids: Collection[UUID]) -> list[Subscription]:
+    """One period of each is drafted at a time. Raises Problem not_found where one of them is missing."""
+    rows = Subscription.objects.of(tenant).select_for_update(no_key=True)
+    locked = list(rows.filter(pk__in=subscription_ids).order_by("pk"))
+    missing = set(subscription_ids) - {row.pk for row in locked}
+    if missing:
+        raise Problem("not_found", f"No subscription {min(missing)}.")
+    return locked
 
 
 def subscriptions_due_locked(tenant: Tenant, as_of: datetime) -> QuerySet[Subscription]:
@@ -74,12 +95,17 @@ def invoice_sequence_locked(tenant: Tenant) -> InvoiceSequence:
     return sequence
 
 
-def invoice_locked(tenant: Tenant, invoice_id: UUID) -> Invoice:
-    """With all that issuing reads; only the invoice itself is locked. Raises Problem not_found."""
+def invoices_locked(tenant: Tenant, invoice_ids: Collection[UUID]) -> list[Invoice]:
+    """By primary key, with all that issuing reads; only the invoices themselves are locked."""
     invoices = Invoice.objects.of(tenant).select_related(
-        "tenant", "customer__parent", "subscription__offering", "subscription__customer__parent"
+        "customer__parent", "subscription__offering", "subscription__customer__parent"
     )
-    return found(invoices.select_for_update(no_key=True, of=("self",)), pk=invoice_id)
+    return list(
+        invoices.prefetch_related("subscription__contracts")
+        .filter(pk__in=invoice_ids)
+        .order_by("pk")
+        .select_for_update(no_key=True, of=("self",))
+    )
 
 
 def wallet_locked(tenant: Tenant, customer: Customer, currency: str) -> Wallet | None:

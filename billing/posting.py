@@ -5,16 +5,19 @@ A draft is rewritten as often as it is drafted; issuing gives it number, chain h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from django.db import connection
 
 from aforo.kernel.canonical import canonical_value, sha256_hex
 from aforo.kernel.clock import now
 from aforo.kernel.decimals import rounded
 
 from . import proof
-from .ledger.journal import Entry, book
+from .ledger.journal import Booking, Entry, book_all
 from .models import (
     Invoice,
     InvoiceLine,
@@ -31,6 +34,20 @@ from .selectors.profiles import billing_profile_for
 QUANTITY_PLACES = 30
 # What issuing adds to a draft.
 ISSUED_FIELDS = ("number", "sequence", "issued_at", "due_on", "status", "previous_hash", "chain_hash")
+# What drafting again writes anew; who is billed for what, and since when it is there, stays.
+DRAFTED_FIELDS = tuple(
+    field.name
+    for field in Invoice._meta.concrete_fields
+    if field.name not in {"id", "tenant", "customer", "subscription", "kind", "created_at", *ISSUED_FIELDS}
+)
+_ISSUE = """
+UPDATE billing_invoice AS invoice
+SET number = issued.number, sequence = issued.sequence, issued_at = issued.issued_at, due_on = issued.due_on,
+    status = issued.status, previous_hash = issued.previous_hash, chain_hash = issued.chain_hash
+FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::timestamptz[], %s::date[], %s::text[], %s::text[], %s::text[])
+    AS issued (id, number, sequence, issued_at, due_on, status, previous_hash, chain_hash)
+WHERE invoice.id = issued.id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,47 +146,77 @@ def _taxes(state: BillingState, invoice: Invoice) -> list[InvoiceTax]:
     ]
 
 
-def draft_post(state: BillingState, subscription: Subscription, *, draft: Invoice | None) -> Invoice:
-    """Store a finished run as a draft, in place of the draft there is. Lock the subscription or the draft first."""
-    document = document_of(state, subscription, draft=draft)
-    if draft is not None:
-        draft.lines.all().delete()
-        draft.taxes.all().delete()
-    document.invoice.save(force_insert=draft is None, force_update=draft is not None)
-    InvoiceLine.objects.bulk_create(document.lines)
-    InvoiceTax.objects.bulk_create(document.taxes)
-    return document.invoice
+def drafts_post(documents: Sequence[Document]) -> None:
+    """Store finished runs as drafts, each in place of the draft that it was made over.
 
-
-def issue_post(invoice: Invoice, state: BillingState, sequence: InvoiceSequence, *, terms_days: int) -> None:
-    """Issue a draft that holds the state's figures: number, chain, ledger, burns. Lock the sequence and the draft first.
-
-    terms_days: due so many days after the local day of issue. A due amount of zero is paid by that.
+    Lock the subscriptions or the drafts first.
     """
-    tenant, at = invoice.tenant, now()
-    sequence.last_number += 1
-    invoice.sequence = sequence.last_number
-    invoice.number = f"{billing_profile_for(tenant).number_prefix}-{sequence.last_number:06d}"
-    invoice.issued_at = at
-    invoice.due_on = at.astimezone(invoice.customer.zone).date() + timedelta(days=terms_days)
-    invoice.status = Invoice.Status.OPEN if invoice.due_amount else Invoice.Status.PAID
-    invoice.previous_hash = sequence.head_hash
-    invoice.chain_hash = chain_hash_of(invoice)
-    invoice.save(update_fields=ISSUED_FIELDS)
-    sequence.head_hash = invoice.chain_hash
+    if not documents:
+        return
+    invoices = [document.invoice for document in documents]
+    for rows in (InvoiceLine, InvoiceTax):
+        rows.objects.filter(invoice__in=invoices).delete()
+    Invoice.objects.bulk_create(
+        invoices, update_conflicts=True, unique_fields=["id"], update_fields=DRAFTED_FIELDS
+    )
+    InvoiceLine.objects.bulk_create(line for document in documents for line in document.lines)
+    InvoiceTax.objects.bulk_create(tax for document in documents for tax in document.taxes)
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """A draft to be issued, and the finished run whose figures it holds.
+
+    terms_days: due so many days after the local day of issue.
+    """
+
+    invoice: Invoice
+    state: BillingState
+    terms_days: int
+
+
+def issues_post(issued: Sequence[Issuing], sequence: InvoiceSequence) -> None:
+    """Issue drafts in their order: number, chain, ledger, burns. Lock the sequence and the drafts first.
+
+    A due amount of zero is paid by that.
+    """
+    if not issued:
+        return
+    tenant, at = sequence.tenant, now()
+    prefix = billing_profile_for(tenant).number_prefix
+    for each in issued:
+        invoice = each.invoice
+        sequence.last_number += 1
+        invoice.sequence = sequence.last_number
+        invoice.number = f"{prefix}-{sequence.last_number:06d}"
+        invoice.issued_at = at
+        invoice.due_on = at.astimezone(invoice.customer.zone).date() + timedelta(days=each.terms_days)
+        invoice.status = Invoice.Status.OPEN if invoice.due_amount else Invoice.Status.PAID
+        invoice.previous_hash = sequence.head_hash
+        invoice.chain_hash = sequence.head_hash = chain_hash_of(invoice)
+    with connection.cursor() as cursor:
+        columns = [[getattr(each.invoice, name) for each in issued] for name in ("pk", *ISSUED_FIELDS)]
+        cursor.execute(_ISSUE, columns)
     sequence.save(update_fields=["last_number", "head_hash"])
-    book(
-        tenant=tenant,
+    book_all(tenant=tenant, bookings=[_booking(each) for each in issued])
+    WalletBurn.objects.bulk_create(
+        WalletBurn(tenant=tenant, grant_id=burn.grant, invoice=each.invoice, amount=burn.amount, burned_at=at)
+        for each in issued
+        for burn in each.state.settlement.burns
+    )
+
+
+def _booking(issued: Issuing) -> Booking:
+    invoice = issued.invoice
+    return Booking(
         reference=reference_of(invoice),
         description=f"Invoice {invoice.number}",
-        entries=[Entry(entry.account, invoice.currency, entry.amount) for entry in state.settlement.entries],
+        entries=tuple(
+            Entry(entry.account, invoice.currency, entry.amount) for entry in issued.state.settlement.entries
+        ),
         customer=invoice.customer.parent or invoice.customer,
         invoice=invoice,
-        booked_at=at,
-    )
-    WalletBurn.objects.bulk_create(
-        WalletBurn(tenant=tenant, grant_id=burn.grant, invoice=invoice, amount=burn.amount, burned_at=at)
-        for burn in state.settlement.burns
+        booked_at=invoice.issued_at,
     )
 
 

@@ -20,9 +20,9 @@ def bill_run_fan_out(tenant_id: int, run_id: str) -> None:
     bill_runs.bill_run_fan_out(tenant=tenant_of(tenant_id), run_id=UUID(run_id))
 
 
-@shared_task(name="billing.bill_run_item_draft")
-def bill_run_item_draft(tenant_id: int, item_id: str) -> None:
-    bill_runs.bill_run_item_draft(tenant=tenant_of(tenant_id), item_id=UUID(item_id))
+@shared_task(name="billing.bill_run_draft")
+def bill_run_draft(tenant_id: int, run_id: str) -> None:
+    bill_runs.bill_run_draft(tenant=tenant_of(tenant_id), run_id=UUID(run_id))
 
 
 @shared_task(name="billing.bill_run_issue")

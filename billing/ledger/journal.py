@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -29,7 +29,21 @@ class OffBalance(ValueError):
     """Entries whose debits and credits differ; a programmer's mistake."""
 
 
-@transaction.atomic(savepoint=False)
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One transaction to be written.
+
+    reference: what it books, such as "invoice:<id>"; unique for the tenant. Entries of zero are left out.
+    """
+
+    reference: str
+    description: str
+    entries: tuple[Entry, ...]
+    customer: Customer | None = None
+    invoice: Invoice | None = None
+    booked_at: datetime = field(default_factory=now)
+
+
 def book(
     *,
     tenant: Tenant,
@@ -40,40 +54,56 @@ def book(
     invoice: Invoice | None = None,
     booked_at: datetime | None = None,
 ) -> LedgerTransaction:
-    """Write one transaction; a reference that is booked already gives the transaction of then.
-
-    reference: what it books, such as "invoice:<id>"; unique for the tenant. Entries of zero are left out.
-    Raises OffBalance where the entries of a currency do not sum to zero (the database would refuse them, too).
+    """Write one transaction; see Booking and `book_all`.
 
     100.00 + 19.00 tax: receivable 119.00, revenue -100.00, tax_payable -19.00.
     """
-    kept = tuple(entry for entry in entries if entry.amount)
-    _balance_check(reference, kept)
-    booked, is_new = LedgerTransaction.objects.get_or_create(
-        tenant=tenant,
-        reference=reference,
-        defaults={"description": description, "invoice": invoice, "booked_at": booked_at or now()},
-    )
-    if is_new:
-        LedgerEntry.objects.bulk_create(
-            LedgerEntry(
-                tenant=tenant,
-                transaction=booked,
-                customer=customer,
-                account=entry.account,
-                currency=entry.currency,
-                amount=entry.amount,
-            )
-            for entry in kept
-        )
+    booking = Booking(reference, description, tuple(entries), customer, invoice, booked_at or now())
+    (booked,) = book_all(tenant=tenant, bookings=[booking])
     return booked
 
 
-def _balance_check(reference: str, entries: tuple[Entry, ...]) -> None:
+@transaction.atomic(savepoint=False)
+def book_all(*, tenant: Tenant, bookings: Sequence[Booking]) -> list[LedgerTransaction]:
+    """Write a transaction for each; a reference that is booked already gives the transaction of then.
+
+    Raises OffBalance where the entries of a currency do not sum to zero (the database would refuse them, too).
+    """
+    for booking in bookings:
+        _balance_check(booking)
+    made = {
+        booking.reference: LedgerTransaction(
+            tenant=tenant,
+            reference=booking.reference,
+            description=booking.description,
+            invoice=booking.invoice,
+            booked_at=booking.booked_at,
+        )
+        for booking in bookings
+    }
+    LedgerTransaction.objects.bulk_create(made.values(), ignore_conflicts=True)
+    stored = {row.reference: row for row in LedgerTransaction.objects.of(tenant).filter(reference__in=made)}
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(
+            tenant=tenant,
+            transaction=stored[booking.reference],
+            customer=booking.customer,
+            account=entry.account,
+            currency=entry.currency,
+            amount=entry.amount,
+        )
+        for booking in bookings
+        for entry in booking.entries
+        if entry.amount and stored[booking.reference] == made[booking.reference]
+    )
+    return [stored[booking.reference] for booking in bookings]
+
+
+def _balance_check(booking: Booking) -> None:
     sums: dict[str, Decimal] = {}
-    for entry in entries:
+    for entry in booking.entries:
         sums[entry.currency] = EXACT.add(sums.get(entry.currency, Decimal(0)), entry.amount)
     off = {currency: amount for currency, amount in sums.items() if amount}
     if off:
         said = ", ".join(f"{amount} {currency}" for currency, amount in sorted(off.items()))
-        raise OffBalance(f"{reference} is off by {said}")
+        raise OffBalance(f"{booking.reference} is off by {said}")

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found, given
 
-from ..models import Subscription
+from ..models import Charge, RatePlanVersion, Subscription
 from ..models.subscription import ENDED
 from .periods import billed_period, subscription_cycle
 
@@ -45,9 +45,25 @@ def subscription_for(tenant: Tenant, code: str) -> Subscription:
     return found(subscriptions_for(tenant), code=code)
 
 
+def billed_subscriptions_for(tenant: Tenant) -> QuerySet[Subscription]:
+    """With all that a bill is made of and that other subscriptions may share; each is read once for all of them."""
+    charges = Charge.objects.select_related("meter").prefetch_related("tiers")
+    versions = RatePlanVersion.objects.select_related("plan__product")
+    return (
+        Subscription.objects.of(tenant)
+        .select_related("tenant", "customer__parent")
+        .prefetch_related(
+            "offering",
+            Prefetch("plan_version", versions.prefetch_related(Prefetch("charges", charges))),
+            "contracts",
+            "coupons__coupon",
+        )
+    )
+
+
 def billed_subscription_for(tenant: Tenant, **by: object) -> Subscription:
-    """With all that a bill is made of. by: code=… or pk=…. Raises Problem not_found."""
-    return found(subscriptions_for(tenant).select_related("customer__parent", "tenant"), **by)
+    """One of them. by: code=… or pk=…. Raises Problem not_found."""
+    return found(billed_subscriptions_for(tenant), **by)
 
 
 @dataclass(frozen=True, slots=True)

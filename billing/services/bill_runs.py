@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -42,16 +43,21 @@ from ..selectors.bill_runs import (
     subscriptions_looked_after,
 )
 from ..selectors.periods import billed_period, periods_after_end, periods_ending_in
-from .invoices import invoice_draft, invoice_issue
+from .invoices import invoices_draft, invoices_issue
 
 log = logging.getLogger(__name__)
 
 Status = BillRunItem.Status
-# A run of which nothing has moved for so long has lost its worker; long enough for one item's draft.
-STALLED_AFTER = timedelta(seconds=30)
-# Invoices issued by one task: some seconds' work, so that a task never outlives the broker's patience.
-ISSUED_A_TASK = 200
-STEPS_A_REPORT = 10
+# A run of which nothing has moved for so long has lost its workers; long enough for one chunk.
+STALLED_AFTER = timedelta(seconds=10)
+# Items that are drafted, or issued, in one transaction: enough that queries and commits are shared, few enough that
+# nobody waits long for a subscription, or for the number sequence.
+DRAFTED_AT_ONCE = 25
+ISSUED_AT_ONCE = 50
+# A task ends after so long and queues the next, so that it never outlives the broker's patience and others have a turn.
+TASK_S = 10.0
+# More tasks than there are workers: those that die with one are not missed.
+DRAFTING_TASKS_MAX = 20
 
 
 def bill_run_start(
@@ -169,16 +175,15 @@ def bill_run_queue(*, tenant: Tenant, run_id: UUID) -> None:
 
 
 def bill_run_fan_out(*, tenant: Tenant, run_id: UUID) -> None:
-    """Queue one task for each item that waits; where none does, the issuing."""
+    """Queue tasks that draft what waits; where nothing does, the issuing."""
     run = bill_run_for(tenant, run_id)
     if run.status != BillRun.Status.RUNNING:
         return
     bill_runs_for(tenant).filter(pk=run_id).update(queued_at=now())
-    is_any_pending = False
-    for item_id in run.items.filter(status=Status.PENDING).values_list("pk", flat=True).iterator(1000):
-        _send("billing.bill_run_item_draft", tenant, item_id)
-        is_any_pending = True
-    if not is_any_pending:
+    pending = run.items.filter(status=Status.PENDING).count()
+    for _ in range(min(ceil(pending / DRAFTED_AT_ONCE), DRAFTING_TASKS_MAX)):
+        _send("billing.bill_run_draft", tenant, run_id)
+    if not pending:
         _send("billing.bill_run_issue", tenant, run_id)
 
 
@@ -190,104 +195,129 @@ def _send(name: str, tenant: Tenant, row_id: UUID) -> None:
         log.warning("The task %s could not be queued: %s", name, error)
 
 
-def bill_run_item_draft(*, tenant: Tenant, item_id: UUID) -> None:
-    """Draft one item's invoice, unless another task has or had it; the last of a run queues the issuing.
+def bill_run_draft(*, tenant: Tenant, run_id: UUID) -> None:
+    """Draft items that no other task has, chunk by chunk; whoever sees that none waits queues the issuing.
 
     What goes wrong with one customer is kept on the item and stops nobody else.
     """
-    item = BillRunItem.objects.of(tenant).filter(pk=item_id).first()
-    if item is None or not _subscription_draft(tenant, item):
-        return
-    # Looked at after the commit: of two tasks that end together, the later one sees that nothing is left.
-    if not _is_pending(tenant, item.run_id):
-        _send("billing.bill_run_issue", tenant, item.run_id)
-
-
-def _subscription_draft(tenant: Tenant, item: BillRunItem) -> bool:
-    """Draft what waits of the item's subscription, by period: each takes over what the one before left unused.
-
-    Returns whether anything was done; another task that holds one of the items does the rest, too.
-    """
-    waiting = BillRunItem.objects.of(tenant).filter(
-        run_id=item.run_id, subscription_id=item.subscription_id, status=Status.PENDING
-    )
-    is_any_done = False
-    for item_id in list(waiting.order_by("period_start").values_list("pk", flat=True)):
-        if not _item_draft(tenant, item_id):
+    until = time.monotonic() + TASK_S
+    while _chunk_draft(tenant, run_id):
+        if time.monotonic() > until:
             break
-        is_any_done = True
-    return is_any_done
+    # Looked at after the commit: of two tasks that end together, the later one sees that nothing is left.
+    if not _is_pending(tenant, run_id):
+        _send("billing.bill_run_issue", tenant, run_id)
+    elif time.monotonic() > until:
+        _send("billing.bill_run_draft", tenant, run_id)
 
 
-@transaction.atomic
-def _item_draft(tenant: Tenant, item_id: UUID) -> bool:
-    item = locks.bill_run_item_claimed(tenant, item_id)
-    if item is None or item.status != Status.PENDING:
-        return False
-    _step(item, lambda: _drafted(tenant, item))
-    return True
+def _chunk_draft(tenant: Tenant, run_id: UUID) -> int:
+    """Draft what waits of some subscriptions, by period; returns how many items, 0 where other tasks have all."""
+    with transaction.atomic():
+        first = locks.bill_run_items_claimed(tenant, run_id, DRAFTED_AT_ONCE)
+        _items_draft(tenant, first)
+    drafted, more = len(first), first
+    while more:
+        with transaction.atomic():
+            more = locks.bill_run_items_claimed(
+                tenant, run_id, DRAFTED_AT_ONCE, subscriptions=[item.subscription_id for item in more]
+            )
+            _items_draft(tenant, more)
+        drafted += len(more)
+    return drafted
 
 
-def _drafted(tenant: Tenant, item: BillRunItem) -> None:
-    """An item that has nothing to bill is none; see invoice_draft."""
-    invoice = invoice_draft(
-        tenant=tenant,
-        subscription_id=item.subscription_id,
-        period=Period(item.period_start, item.period_end),
-    )
-    if invoice is None:
-        item.delete()
-        return
-    item.invoice = invoice
-    item.status = Status.DRAFTED if invoice.status == Invoice.Status.DRAFT else Status.ISSUED
+def _items_draft(tenant: Tenant, items: list[BillRunItem]) -> None:
+    billed = [(item.subscription_id, Period(item.period_start, item.period_end)) for item in items]
+    outcomes = _each(lambda some: invoices_draft(tenant=tenant, billed=some), billed)
+    nothing = []
+    for item, outcome in zip(items, outcomes, strict=True):
+        if outcome is None:
+            # An item that has nothing to bill is none.
+            nothing.append(item.pk)
+        else:
+            _moved(item, outcome)
+    BillRunItem.objects.filter(pk__in=nothing).delete()
+    _items_save([item for item in items if item.pk not in nothing])
 
 
 def _is_pending(tenant: Tenant, run_id: UUID) -> bool:
     return BillRunItem.objects.of(tenant).filter(run_id=run_id, status=Status.PENDING).exists()
 
 
-def bill_run_issue(*, tenant: Tenant, run_id: UUID, invoices_max: int = ISSUED_A_TASK) -> bool:
+def bill_run_issue(*, tenant: Tenant, run_id: UUID, invoices_max: int | None = None) -> bool:
     """Issue a run's drafts by customer, subscription and period; the number of each follows this order.
 
-    Two passes at once issue nothing twice and leave no gap: each invoice is issued under the lock of the number sequence,
-    and both go in the same order. Returns whether the run is finished, which needs another call past invoices_max.
+    invoices_max: so many, or what one task does. Two passes at once issue nothing twice and leave no gap: invoices are
+    issued under the lock of the number sequence, and both passes go in the same order.
+    Returns whether the run is finished, which needs another call past that.
     """
     run = bill_run_for(tenant, run_id)
     if run.status != BillRun.Status.RUNNING or _is_pending(tenant, run_id):
         return run.status != BillRun.Status.RUNNING
     if run.auto_finalize:
+        until = time.monotonic() + TASK_S
         drafted = bill_run_items_for(run).filter(status=Status.DRAFTED)
-        for item in drafted[:invoices_max]:
-            with transaction.atomic():
-                _step(item, lambda item=item: _issued(tenant, item))
+        ids = list(drafted.values_list("pk", flat=True)[:invoices_max])
+        for start in range(0, len(ids), ISSUED_AT_ONCE):
+            _chunk_issue(tenant, ids[start : start + ISSUED_AT_ONCE])
+            if time.monotonic() > until:
+                break
         if drafted.exists():
             return False
     _finish(tenant, run)
     return True
 
 
-def _issued(tenant: Tenant, item: BillRunItem) -> None:
-    invoice_issue(tenant=tenant, invoice_id=item.invoice_id)
-    item.status = Status.ISSUED
+@transaction.atomic
+def _chunk_issue(tenant: Tenant, item_ids: list[UUID]) -> None:
+    # First of all, and kept: the other pass has these items or comes after us.
+    locks.invoice_sequence_locked(tenant)
+    rows = BillRunItem.objects.of(tenant).filter(pk__in=item_ids, status=Status.DRAFTED).in_bulk()
+    items = [rows[pk] for pk in item_ids if pk in rows]
+    invoices = [item.invoice_id for item in items]
+    outcomes = _each(lambda some: invoices_issue(tenant=tenant, invoice_ids=some), invoices)
+    for item, outcome in zip(items, outcomes, strict=True):
+        _moved(item, outcome)
+    _items_save(items)
 
 
-def _step(item: BillRunItem, work: Callable[[], None]) -> None:
-    """Do the work in a savepoint, and keep on the item what has become of it."""
+def _each(work: Callable[[list[Any]], list[Any]], things: list[Any]) -> list[Any]:
+    """What the work makes of all of them together; where the store refuses that, of each by itself.
+
+    The exception is in the place of what cannot be done.
+    """
     try:
         with transaction.atomic():
-            work()
+            return work(things)
     except (OperationalError, InterfaceError):
         # The store itself is gone or refuses everybody; nothing can be kept, and the run is taken up later.
         raise
-    except Problem as problem:
-        item.status, item.error = Status.FAILED, problem.detail
     except Exception as error:
-        log.exception("Bill run item %s failed", item.pk)
-        item.status, item.error = Status.FAILED, f"{type(error).__name__}: {error}"
-    if item.pk is None:
-        return
+        if len(things) > 1:
+            return [outcome for thing in things for outcome in _each(work, [thing])]
+        log.exception("An item of a bill run failed: %s", things)
+        return [error]
+
+
+def _moved(item: BillRunItem, outcome: Invoice | Exception) -> None:
+    """Keep on the item what has become of it."""
     item.moved_at = now()
-    item.save(update_fields=["status", "error", "invoice", "moved_at"])
+    if isinstance(outcome, Invoice):
+        item.invoice = outcome
+        item.status = Status.DRAFTED if outcome.status == Invoice.Status.DRAFT else Status.ISSUED
+    else:
+        said = outcome.detail if isinstance(outcome, Problem) else f"{type(outcome).__name__}: {outcome}"
+        item.status, item.error = Status.FAILED, said
+
+
+def _items_save(items: list[BillRunItem]) -> None:
+    BillRunItem.objects.bulk_create(
+        items,
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["status", "error", "invoice", "moved_at"],
+    )
 
 
 def _finish(tenant: Tenant, run: BillRun) -> None:
@@ -305,16 +335,13 @@ def bill_run_work(
 ) -> BillRun:
     """Do all of a run's work here and now, beside whatever workers do of it; returns the finished run.
 
-    on_progress: told every few steps, and at the end.
+    on_progress: told after each chunk.
     """
     run = bill_run_for(tenant, run_id)
-    pending = run.items.filter(status=Status.PENDING).order_by("pk")
     while True:
-        for number, item in enumerate(pending.all()):
-            _subscription_draft(tenant, item)
-            if number % STEPS_A_REPORT == 0:
-                on_progress(bill_run_progress(run))
-        is_finished = bill_run_issue(tenant=tenant, run_id=run_id, invoices_max=STEPS_A_REPORT)
+        while _chunk_draft(tenant, run_id):
+            on_progress(bill_run_progress(run))
+        is_finished = bill_run_issue(tenant=tenant, run_id=run_id, invoices_max=ISSUED_AT_ONCE)
         on_progress(bill_run_progress(run))
         if is_finished:
             return bill_run_for(tenant, run_id)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Q
+from django.db import DatabaseError, InterfaceError, transaction
 
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
-from aforo.tenancy.models import Tenant
+from aforo.tenancy.models import Customer, Tenant
 
 from .. import loading, locks, pipeline, posting, proof
 from ..models import Invoice, Subscription
 from ..pipeline.state import BillingState
-from ..selectors.invoices import live_invoices_for
 from ..selectors.periods import has_ended, subscription_cycle
-from ..selectors.subscriptions import billed_subscription_for
+from ..selectors.subscriptions import billed_subscription_for, billed_subscriptions_for
+from ..sources import Sources
+
+log = logging.getLogger(__name__)
 
 
 def invoice_preview(
@@ -40,25 +43,69 @@ def invoice_preview(
     return posting.document_of(state, subscription)
 
 
-@transaction.atomic(savepoint=False)
 def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> Invoice | None:
     """The invoice of a subscription's whole period: drafted, or drafted anew; an issued one is left as it is.
 
     After the subscription's end it bills what has changed of earlier periods; None where nothing has.
     Locks the subscription. Raises Problem not_found, or state_conflict where the run is stopped.
     """
-    locks.subscription_locked(tenant, subscription_id)
-    subscription = billed_subscription_for(tenant, pk=subscription_id)
-    existing = live_invoices_for(subscription).filter(period_start=period.start).first()
-    if existing is not None and existing.status != Invoice.Status.DRAFT:
-        return existing
-    state = _finished(loading.billing_state(tenant=tenant, subscription=subscription, cycle=period))
-    if existing is None and _is_nothing(state, subscription):
-        return None
-    return posting.draft_post(state, subscription, draft=existing)
+    (outcome,) = invoices_draft(tenant=tenant, billed=[(subscription_id, period)])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 @transaction.atomic(savepoint=False)
+def invoices_draft(
+    *, tenant: Tenant, billed: Sequence[tuple[UUID, Period]]
+) -> list[Invoice | Exception | None]:
+    """The same of one period of each of many subscriptions, in their order, in a few queries for all of them.
+
+    What cannot be drafted is an exception in its place, and stops no other.
+    Locks the subscriptions. Raises Problem not_found, and what the store itself refuses: then nothing is kept.
+    """
+    ids = [subscription_id for subscription_id, _ in billed]
+    locks.subscriptions_locked(tenant, ids)
+    subscriptions = billed_subscriptions_for(tenant).in_bulk(ids)
+    sources = Sources(tenant, [(subscriptions[pk], period) for pk, period in billed])
+    outcomes: list[Invoice | Exception | None] = []
+    documents = []
+    for pk, period in billed:
+        subscription = subscriptions[pk]
+        try:
+            outcome = _drafted(tenant, subscription, period, sources)
+        except (DatabaseError, InterfaceError):
+            raise
+        except Problem as problem:
+            outcome = problem
+        except Exception as error:
+            log.exception("Subscription %s could not be drafted from %s on", pk, period.start)
+            outcome = error
+        if isinstance(outcome, posting.Document):
+            documents.append(outcome)
+            outcome = outcome.invoice
+        outcomes.append(outcome)
+    posting.drafts_post(documents)
+    return outcomes
+
+
+def _drafted(
+    tenant: Tenant, subscription: Subscription, period: Period, sources: Sources
+) -> posting.Document | Invoice | Exception | None:
+    """The document to be stored; or the invoice that is issued already; or None where there is nothing to bill."""
+    existing = next(
+        (each for each in sources.invoices[subscription.pk] if each.period_start == period.start), None
+    )
+    if existing is not None and existing.status != Invoice.Status.DRAFT:
+        return existing
+    state = _finished(
+        loading.billing_state(tenant=tenant, subscription=subscription, cycle=period, sources=sources)
+    )
+    if existing is None and _is_nothing(state, subscription):
+        return None
+    return posting.document_of(state, subscription, draft=existing)
+
+
 def invoice_issue(*, tenant: Tenant, invoice_id: UUID) -> Invoice:
     """Give a draft its number, and book it; an invoice that is issued stays as it is.
 
@@ -66,24 +113,67 @@ def invoice_issue(*, tenant: Tenant, invoice_id: UUID) -> Invoice:
     Locks the tenant's number sequence, the invoice, and the payer's wallet where it takes part.
     Raises Problem not_found, or state_conflict for a void invoice.
     """
+    (outcome,) = invoices_issue(tenant=tenant, invoice_ids=[invoice_id])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+@transaction.atomic(savepoint=False)
+def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoice | Exception]:
+    """The same of many, numbered in this order. What cannot be issued is an exception in its place and takes no number.
+
+    Raises what the store itself refuses: then none of them is issued.
+    """
     sequence = locks.invoice_sequence_locked(tenant)
-    invoice = locks.invoice_locked(tenant, invoice_id)
-    if invoice.status == Invoice.Status.VOID:
-        raise Problem("state_conflict", "A void invoice cannot be issued; draft the period anew.")
-    if invoice.status != Invoice.Status.DRAFT:
-        return invoice
-    subscription = invoice.subscription
-    state = proof.unseal(bytes(invoice.sealed_input))
-    if state.billing_mode != "POSTPAID":
-        payer = invoice.customer.parent or invoice.customer
-        locks.wallet_locked(tenant, payer, state.currency)
-        funds = loading.wallet_funds(tenant, payer, state.currency)
-        state = _finished(replace(state, wallet=funds, as_of=now()))
-        invoice = posting.draft_post(state, subscription, draft=invoice)
-    else:
-        state = _finished(state)
-    posting.issue_post(invoice, state, sequence, terms_days=_terms_days(invoice))
-    return invoice
+    sequence.tenant = tenant
+    found = {invoice.pk: invoice for invoice in locks.invoices_locked(tenant, invoice_ids)}
+    outcomes: list[Invoice | Exception] = []
+    issued: list[posting.Issuing] = []
+    for pk in invoice_ids:
+        try:
+            invoice = found.get(pk)
+            if invoice is None:
+                raise Problem("not_found", f"No invoice {pk}.")
+            if invoice.status == Invoice.Status.VOID:
+                raise Problem("state_conflict", "A void invoice cannot be issued; draft the period anew.")
+            if invoice.status == Invoice.Status.DRAFT:
+                invoice.tenant = tenant
+                state = proof.unseal(bytes(invoice.sealed_input))
+                if state.billing_mode == "POSTPAID":
+                    state = _finished(state)
+                else:
+                    # What this payer's invoice before it burns is written first.
+                    if _payer(invoice) in {_payer(each.invoice) for each in issued}:
+                        posting.issues_post(issued, sequence)
+                        issued = []
+                    invoice, state = _paid_from_wallet(tenant, invoice, state)
+                issued.append(posting.Issuing(invoice, state, _terms_days(invoice)))
+            outcomes.append(invoice)
+        except (DatabaseError, InterfaceError):
+            raise
+        except Problem as problem:
+            outcomes.append(problem)
+        except Exception as error:
+            log.exception("Invoice %s could not be issued", pk)
+            outcomes.append(error)
+    posting.issues_post(issued, sequence)
+    return outcomes
+
+
+def _paid_from_wallet(tenant: Tenant, invoice: Invoice, state: BillingState) -> tuple[Invoice, BillingState]:
+    """The draft made again on what its payer's wallet holds now, and its finished run."""
+    payer = _payer(invoice)
+    locks.wallet_locked(tenant, payer, state.currency)
+    funds = loading.wallet_funds(tenant, payer, state.currency)
+    state = _finished(replace(state, wallet=funds, as_of=now()))
+    document = posting.document_of(state, invoice.subscription, draft=invoice)
+    posting.drafts_post([document])
+    return document.invoice, state
+
+
+def _payer(invoice: Invoice) -> Customer:
+    return invoice.customer.parent or invoice.customer
 
 
 def _is_nothing(state: BillingState, subscription: Subscription) -> bool:
@@ -108,12 +198,14 @@ def _finished(state: BillingState) -> BillingState:
 
 def _terms_days(invoice: Invoice) -> int:
     """The payment terms of the contract in force on the last billed day; without any, the offering's."""
-    agreed = (
-        invoice.subscription.contracts.filter(
-            payment_terms_days__isnull=False, starts_on__lte=invoice.last_on
-        )
-        .filter(Q(ends_on=None) | Q(ends_on__gt=invoice.last_on))
-        .order_by("code")
-        .first()
+    agreed = next(
+        (
+            contract
+            for contract in invoice.subscription.contracts.all()
+            if contract.payment_terms_days is not None
+            and contract.starts_on <= invoice.last_on
+            and (contract.ends_on is None or contract.ends_on > invoice.last_on)
+        ),
+        None,
     )
     return (agreed or invoice.subscription.offering).payment_terms_days

@@ -73,24 +73,27 @@ class CorrectedUsage(NamedTuple):
     """A correction with one of the one or two places whose usage it changed."""
 
     correction: Correction
+    customer_id: int
     metric: str
     at: datetime
 
 
 def corrected_usage(
-    tenant: Tenant, *, customer_id: int, metrics: Collection[str], after: int
+    tenant: Tenant, *, customer_ids: Collection[int], metrics: Collection[str], after: int
 ) -> list[CorrectedUsage]:
-    """What corrections after a sequence changed of a customer's usage, in their order. customer_id: the customer's row."""
+    """What corrections after a sequence changed of some customers' usage, in their order. customer_ids: of their rows."""
     changed = []
     for name in ("superseded", "replacement"):
         rows = Correction.objects.of(tenant).filter(
             **{
                 "sequence__gt": after,
-                f"{name}_context__customer_id": customer_id,
+                f"{name}_context__customer_id__in": list(customer_ids),
                 f"{name}_context__metric__in": list(metrics),
             }
         )
         for row in rows.select_related(f"{name}_context"):
-            metric = getattr(row, f"{name}_context").metric
-            changed.append(CorrectedUsage(row, metric, getattr(row, f"{name}_at")))
+            context = getattr(row, f"{name}_context")
+            changed.append(
+                CorrectedUsage(row, context.customer_id, context.metric, getattr(row, f"{name}_at"))
+            )
     return sorted(changed, key=lambda one: one.correction.sequence)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -26,14 +27,18 @@ from .counted_events import counted_events
 
 Dimensions = tuple[tuple[str, str], ...]
 
-_COUNTED = """
-SELECT coalesce(counted.count, 0)
-FROM unnest(%s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY AS period (start_at, end_at, place)
-LEFT JOIN LATERAL (
-    SELECT sum(count) AS count FROM metering_bucket
-    WHERE tenant_id = %s AND customer_id = %s AND meter_id = ANY(%s) AND hour >= start_at AND hour < end_at
-) AS counted ON true
-ORDER BY place
+# Of many customers, meters and spans at once; LATERAL, so that each is a range of the primary key.
+_WANTED = """
+FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::int[])
+    AS wanted (customer, meter, start_at, end_at, place)
+CROSS JOIN LATERAL (
+    SELECT * FROM metering_bucket
+    WHERE tenant_id = %s AND customer_id = customer AND meter_id = meter AND hour >= start_at AND hour < end_at
+) AS bucket
+"""
+_COUNTED = f"SELECT place, sum(count) {_WANTED} GROUP BY place"
+_BUCKETS = f"""
+SELECT place, hour, dimensions, count, value_count, sum, max, min, latest_at, latest_key, latest_value {_WANTED}
 """
 
 HOUR = timedelta(hours=1)
@@ -52,6 +57,15 @@ class HourPartial:
     hour: datetime
     dimensions: Dimensions
     partial: Partial
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose usage of which meter, and when. customer_id: the customer's row."""
+
+    customer_id: int
+    meter: Meter
+    period: Period
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,12 +103,13 @@ def usage_buckets(
     period: Period,
     cuts: Sequence[datetime] = (),
     is_corrected: bool = True,
+    read: Sequence[HourPartial] | None = None,
 ) -> tuple[HourPartial, ...]:
     """The hours of a period that have usage, in order; their partials merged and finished are its quantity.
 
     customer_id: the customer's row. cuts: instants inside the period at which an hour is split, as it is at the ends.
     is_corrected: False for the usage as if no event had ever been corrected; the hours with corrections are then read
-    from events.
+    from events. read: what `buckets_read` found for this, where many were asked for at once.
     Reads events instead of buckets for an hour that is cut, and for all hours of an aggregation outside IS_BUCKETABLE.
 
     March 2026 in Asia/Kolkata starts at 18:30Z: that half hour is read from events, the 743 hours after it from
@@ -107,31 +122,67 @@ def usage_buckets(
         _hour_of(at) for at in (period.start, period.end, *cuts) if at != _hour_of(at)
     }
     pieces = [piece for hour in sorted(split) if (piece := Period(hour, hour + HOUR).overlap(period))]
-    hours = _from_buckets(source, period, split)
+    if read is None:
+        (read,) = buckets_read(tenant=tenant, wanted=[Wanted(customer_id, meter, period)])
+    hours = [one for one in read if one.hour not in split]
     if pieces:
         hours += _from_events(source, pieces, cuts)
     return tuple(sorted(hours, key=lambda one: (one.hour, one.dimensions)))
 
 
-def events_counted(
-    *, tenant: Tenant, customer_id: int, meters: Collection[Meter], periods: Sequence[Period]
-) -> list[int]:
-    """How many events count in the hours of each period, over all the meters: one query, whatever it is asked for.
+def buckets_read(*, tenant: Tenant, wanted: Sequence[Wanted]) -> list[list[HourPartial]]:
+    """The buckets that begin in each period, in no order: one query, whatever it is asked for.
+
+    Of an aggregation outside IS_BUCKETABLE there are none.
+    """
+    asked = [(place, one) for place, one in enumerate(wanted) if one.meter.aggregation in IS_BUCKETABLE]
+    found: list[dict[tuple[datetime, Dimensions], HourPartial]] = [{} for _ in wanted]
+    dimensions_by_text: dict[tuple[int, str], Dimensions] = {}
+    for place, hour, text, *numbers in _rows(_BUCKETS, tenant, asked):
+        meter = wanted[place].meter
+        dimensions = dimensions_by_text.get((meter.id, text))
+        if dimensions is None:
+            dimensions = dimensions_by_text[meter.id, text] = _dimensions(text, meter)
+        partial = Partial(*numbers)
+        # Buckets of before the meter's dimensions were changed may meet in one.
+        before = found[place].get((hour, dimensions))
+        if before is not None:
+            partial = merge(before.partial, partial)
+        found[place][hour, dimensions] = HourPartial(hour, dimensions, partial)
+    return [list(hours.values()) for hours in found]
+
+
+def events_counted(*, tenant: Tenant, wanted: Sequence[Collection[Wanted]]) -> list[int]:
+    """How many events count in the hours of each collection's periods: one query, whatever it is asked for.
 
     An hour that a period cuts is counted whole, so that the number tells whether something came, and not how much.
     """
+    asked = [
+        (place, Wanted(one.customer_id, one.meter, Period(_hour_of(one.period.start), one.period.end)))
+        for place, together in enumerate(wanted)
+        for one in together
+    ]
+    counted = [0] * len(wanted)
+    for place, count in _rows(_COUNTED, tenant, asked):
+        counted[place] = int(count)
+    return counted
+
+
+def _rows(query: str, tenant: Tenant, asked: Sequence[tuple[int, Wanted]]) -> Iterator[tuple[Any, ...]]:
+    """asked: each with the place that its rows name."""
     with connection.cursor() as cursor:
         cursor.execute(
-            _COUNTED,
+            query,
             [
-                [_hour_of(period.start) for period in periods],
-                [period.end for period in periods],
+                [one.customer_id for _, one in asked],
+                [one.meter.id for _, one in asked],
+                [one.period.start for _, one in asked],
+                [one.period.end for _, one in asked],
+                [place for place, _ in asked],
                 tenant.pk,
-                customer_id,
-                [meter.id for meter in meters],
             ],
         )
-        return [int(counted) for (counted,) in cursor]
+        yield from cursor
 
 
 def levels_before(
@@ -271,27 +322,7 @@ class _Source:
         )
 
 
-def _from_buckets(source: _Source, period: Period, without: set[datetime]) -> list[HourPartial]:
-    meter = source.meter
-    rows = Bucket.objects.filter(
-        tenant=source.tenant,
-        customer_id=source.customer_id,
-        meter_id=meter.id,
-        hour__gte=period.start,
-        hour__lt=period.end,
-    ).exclude(hour__in=without)
-    found: dict[tuple[datetime, Dimensions], Partial] = {}
-    for row in rows.iterator():
-        one = _hour_partial(row, meter)
-        place = (one.hour, one.dimensions)
-        found[place] = merge(found.get(place, EMPTY), one.partial)
-    return [HourPartial(hour, dimensions, partial) for (hour, dimensions), partial in found.items()]
-
-
 def _hour_partial(row: Bucket, meter: Meter) -> HourPartial:
-    texts = json.loads(row.dimensions)
-    # A meter whose dimensions were changed has buckets of before: what they lack is "", as for an event.
-    dimensions = tuple((name, texts.get(name, "")) for name in meter.group_by)
     partial = Partial(
         count=row.count,
         value_count=row.value_count,
@@ -302,7 +333,13 @@ def _hour_partial(row: Bucket, meter: Meter) -> HourPartial:
         latest_key=row.latest_key,
         latest_value=row.latest_value,
     )
-    return HourPartial(row.hour, dimensions, partial)
+    return HourPartial(row.hour, _dimensions(row.dimensions, meter), partial)
+
+
+def _dimensions(text: str, meter: Meter) -> Dimensions:
+    texts = json.loads(text)
+    # A meter whose dimensions were changed has buckets of before: what they lack is "", as for an event.
+    return tuple((name, texts.get(name, "")) for name in meter.group_by)
 
 
 def _from_events(

@@ -15,9 +15,9 @@ from billing.models import BillRun, BillRunItem, Contract, Invoice
 from billing.selectors.bill_runs import Progress, bill_run_progress
 from billing.services import bill_runs
 from billing.services.bill_runs import (
+    bill_run_draft,
     bill_run_fan_out,
     bill_run_issue,
-    bill_run_item_draft,
     bill_run_start,
     bill_run_work,
     bill_runs_resume,
@@ -181,19 +181,20 @@ def test_two_periods_of_a_subscription_are_drafted_in_their_order():
     used(buyer, calls, "1500", at=datetime(2026, 2, 10, tzinfo=UTC))
     run = started(tenant, starts_on=date(2026, 1, 1))
     with clock_at(APRIL_2):
-        # The last one's task comes first.
-        bill_run_item_draft(tenant=tenant, item_id=run.items.order_by("-period_start")[0].pk)
+        bill_run_draft(tenant=tenant, run_id=run.pk)
     assert list(Invoice.objects.order_by("period_start").values_list("total", flat=True)) == [0, 0, 0]
 
 
 @pytest.mark.promise("P49")
-def test_tasks_in_any_order_and_twice_give_the_same_invoices():
+def test_tasks_that_come_twice_and_die_after_each_invoice_give_the_same_invoices(monkeypatch):
     tenant = a_tenant()
     customers_with_fees(tenant, "cust_c", "cust_a", "cust_b")
-    run = started(tenant)
+    run, sent = started(tenant), one_at_a_time(monkeypatch)
     with clock_at(APRIL_2):
-        for item in [*run.items.order_by("-pk"), *run.items.order_by("pk")]:
-            bill_run_item_draft(tenant=tenant, item_id=item.pk)
+        for _ in range(5):
+            bill_run_draft(tenant=tenant, run_id=run.pk)
+        # Each task that left something queued another; those that found nothing left, the issuing.
+        assert [name for name, _ in sent] == ["billing.bill_run_draft"] * 2 + ["billing.bill_run_issue"] * 3
         hashes = set(Invoice.objects.values_list("result_hash", flat=True))
         # One invoice at a time, as if the worker died after each.
         while not bill_run_issue(tenant=tenant, run_id=run.pk, invoices_max=1):
@@ -207,12 +208,13 @@ def test_tasks_in_any_order_and_twice_give_the_same_invoices():
     assert set(Invoice.objects.values_list("result_hash", flat=True)) == hashes
 
 
-def test_nothing_is_issued_while_a_draft_is_missing():
+def test_nothing_is_issued_while_a_draft_is_missing(monkeypatch):
     tenant = a_tenant()
     customers_with_fees(tenant, "cust_a", "cust_b")
     run = started(tenant)
+    one_at_a_time(monkeypatch)
     with clock_at(APRIL_2):
-        bill_run_item_draft(tenant=tenant, item_id=run.items.all()[0].pk)
+        bill_run_draft(tenant=tenant, run_id=run.pk)
         assert not bill_run_issue(tenant=tenant, run_id=run.pk)
     assert not Invoice.objects.filter(number__isnull=False).exists()
 
@@ -229,20 +231,27 @@ def queued(monkeypatch):
     return sent
 
 
+def one_at_a_time(monkeypatch):
+    """A task drafts one item; what would be handed to the broker."""
+    monkeypatch.setattr(bill_runs, "DRAFTED_AT_ONCE", 1)
+    monkeypatch.setattr(bill_runs, "TASK_S", -1.0)
+    return queued(monkeypatch)
+
+
 def test_a_run_that_stands_still_is_taken_up(monkeypatch):
     tenant = a_tenant()
     customers_with_fees(tenant, "cust_a")
     run, sent = started(tenant), queued(monkeypatch)
-    with clock_at(APRIL_2 + timedelta(seconds=20)):
+    with clock_at(APRIL_2 + timedelta(seconds=5)):
         assert bill_runs_resume() == 0
-    with clock_at(APRIL_2 + timedelta(seconds=40)):
+    with clock_at(APRIL_2 + timedelta(seconds=15)):
         assert bill_runs_resume() == 1
         bill_run_fan_out(tenant=tenant, run_id=run.pk)
         # What was handed out a moment ago is not handed out again.
         assert bill_runs_resume() == 0
     assert sent == [
         ("billing.bill_run_fan_out", run.pk),
-        ("billing.bill_run_item_draft", run.items.get().pk),
+        ("billing.bill_run_draft", run.pk),
     ]
 
 
@@ -258,7 +267,7 @@ def test_a_run_whose_items_are_done_goes_on_with_the_issuing(monkeypatch):
     customers_with_fees(tenant, "cust_a")
     run, sent = started(tenant), queued(monkeypatch)
     with clock_at(APRIL_2):
-        bill_run_item_draft(tenant=tenant, item_id=run.items.get().pk)
+        bill_run_draft(tenant=tenant, run_id=run.pk)
         bill_run_fan_out(tenant=tenant, run_id=run.pk)
         assert sent == [("billing.bill_run_issue", run.pk)] * 2
         worked(run)
