@@ -5,19 +5,22 @@ Which terms hold for a period is decided in docs/decisions/0007-terms-in-force.m
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
-from aforo.kernel.periods import Period, local_midnight
+from aforo.kernel.periods import Period, last_day, local_midnight
 from aforo.tenancy.models import Customer, Tenant
 
 from .closed_periods import closed_periods, meter_usage
-from .models import CouponRedemption, Subscription
+from .models import Charge, CouponRedemption, Subscription, TaxRate
 from .pipeline import state as values
 from .pipeline.metered import condensed
-from .selectors.periods import has_ended, last_day, subscription_cycle
+from .selectors.periods import has_ended, subscription_cycle
+from .selectors.tax import tax_jurisdiction_of
 from .selectors.terms import charge_value
 from .selectors.wallets import grant_value, grants_for
 from .sources import Asked, Sources
@@ -76,7 +79,7 @@ def billing_state(
         carried_in=_carried_in(sources, asked) if has_run else (),
         contracts=_contracts(subscription, period, cycle, currency) if has_run else (),
         coupons=_coupons(sources, asked, currency) if has_run else (),
-        tax_profile=_tax_profile(sources, customer, last_day(period, customer.zone)),
+        tax_profile=_tax_profile(sources, customer, version.charges.all(), last_day(period, customer.zone)),
         billing_mode=mode,
         wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),
         closed=closed,
@@ -164,15 +167,64 @@ def _is_in_force(redemption: CouponRedemption, sources: Sources, asked: Asked) -
     return number >= 0 and (lasts is None or number < lasts)
 
 
-def _tax_profile(sources: Sources, customer: Customer, on: date) -> values.TaxProfile:
+def _tax_profile(
+    sources: Sources, customer: Customer, charges: Iterable[Charge], on: date
+) -> values.TaxProfile:
+    jurisdiction, seller = tax_jurisdiction_of(customer), sources.profile
     return values.TaxProfile(
-        jurisdiction=customer.tax_jurisdiction,
+        jurisdiction=jurisdiction,
         is_exempt=customer.is_tax_exempt,
-        rates=tuple(
-            values.TaxRate(name=rate.name, percent=rate.percent, is_inclusive=rate.is_inclusive)
-            for rate in sources.tax_rates(customer.tax_jurisdiction, on)
+        rates=_tax_rates(jurisdiction, charges, sources.tax_rates(jurisdiction, on)),
+        country=customer.country,
+        vat_number=customer.vat_number,
+        vat_confirmed_on=customer.vat_confirmed_on,
+        seller_country=seller.country,
+        seller_vat_number=seller.vat_number,
+        exemptions=tuple(
+            values.TaxExemption(
+                jurisdiction=row.jurisdiction,
+                number=row.number,
+                reason=row.reason,
+                starts_on=row.starts_on,
+                ends_on=row.ends_on,
+            )
+            for row in sources.tax_exemptions(customer, on)
         ),
     )
+
+
+def _tax_rates(
+    jurisdiction: str, charges: Iterable[Charge], rows: Iterable[TaxRate]
+) -> tuple[values.TaxRate, ...]:
+    """The rates as charged: of several of one name the innermost, and beside a category's rate the general one for the rest.
+
+    rows: by position and jurisdiction, the outer ones first.
+    """
+    nearest = {
+        (row.name, row.tax_category): row for row in sorted(rows, key=lambda row: len(row.jurisdiction))
+    }
+    codes: dict[str, list[str]] = defaultdict(list)
+    for charge in charges:
+        codes[charge.version.plan.product.tax_category].append(charge.code)
+    found = []
+    for row in rows:
+        if nearest[row.name, row.tax_category] is not row or (
+            row.tax_category and row.tax_category not in codes
+        ):
+            continue
+        others = [] if row.tax_category else [c for name, c in nearest if name == row.name and c]
+        found.append(
+            values.TaxRate(
+                name=row.name,
+                percent=row.percent,
+                is_inclusive=row.is_inclusive,
+                lines=tuple(sorted(codes[row.tax_category])) if row.tax_category else (),
+                is_compound=row.is_compound,
+                except_lines=tuple(sorted(code for category in others for code in codes.get(category, ()))),
+                jurisdiction="" if row.jurisdiction == jurisdiction else row.jurisdiction,
+            )
+        )
+    return tuple(found)
 
 
 def _currency_check(given: str, currency: str, whose: str) -> None:

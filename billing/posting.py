@@ -15,6 +15,7 @@ from django.db import connection
 from aforo.kernel.canonical import canonical_value, sha256_hex
 from aforo.kernel.clock import now
 from aforo.kernel.decimals import rounded
+from aforo.kernel.periods import last_day
 
 from . import proof
 from .ledger.journal import Booking, Entry, book_all
@@ -28,7 +29,6 @@ from .models import (
 )
 from .pipeline.adjustments import marks_kept
 from .pipeline.state import ZERO, BillingState
-from .selectors.periods import last_day
 from .selectors.profiles import billing_profile_for
 
 QUANTITY_PLACES = 30
@@ -141,6 +141,8 @@ def _taxes(state: BillingState, invoice: Invoice) -> list[InvoiceTax]:
             is_inclusive=tax.is_inclusive,
             taxable_amount=tax.taxable,
             amount=tax.amount,
+            treatment=tax.treatment,
+            note=tax.note,
         )
         for position, tax in enumerate(state.taxes, start=1)
     ]

@@ -16,7 +16,7 @@ import msgspec
 from aforo.kernel.canonical import canonical_json, content_hash, given_fields, sha256_hex
 
 from .pipeline import run
-from .pipeline.state import INPUTS, RESULTS, BillingState
+from .pipeline.state import INPUTS, RESULTS, BillingState, TaxProfile
 
 
 def seal(state: BillingState) -> bytes:
@@ -32,6 +32,17 @@ def unseal(sealed: bytes) -> BillingState:
     Raises msgspec.DecodeError for bytes that are no sealed input.
     """
     return msgspec.json.decode(sealed, type=BillingState)
+
+
+class _SealedTax(msgspec.Struct):
+    """Of a sealed input, the tax profile alone."""
+
+    tax_profile: TaxProfile = msgspec.field(default_factory=TaxProfile)
+
+
+def sealed_tax(sealed: bytes) -> TaxProfile:
+    """The tax profile of a sealed input, without reading the rest of it."""
+    return msgspec.json.decode(sealed, type=_SealedTax).tax_profile
 
 
 def result(state: BillingState) -> bytes:

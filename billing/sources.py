@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from aforo.kernel.periods import Period
-from aforo.tenancy.models import Tenant
+from aforo.tenancy.models import Customer, Tenant
 from metering.meters import Meter
 from metering.selectors.corrections import CorrectedUsage, corrected_usage, last_correction
 from metering.selectors.usage import HourPartial, Wanted, buckets_read, events_counted
 
-from .models import Invoice, Subscription, TaxRate
+from .models import Invoice, Subscription, TaxExemption, TaxRate
 from .pipeline.state import UsageMark
 from .selectors.invoices import live_invoices_of
 from .selectors.periods import billed_period
 from .selectors.profiles import billing_profile_for
-from .selectors.tax import tax_rates_for
+from .selectors.tax import places_around, tax_exemptions_for, tax_jurisdiction_of, tax_rates_for
+
+# For so long an invoice warns that an exemption has run out.
+EXPIRY_REMEMBERED = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,9 @@ class Sources:
         self.counted = self._counted(tenant)
         self.corrections = self._corrections(tenant)
         self.profile = billing_profile_for(tenant)
-        self._rates = _tax_rates(tenant, [subscription for subscription, _ in billed])
+        customers = {subscription.customer_id: subscription.customer for subscription, _ in billed}
+        self._rates = _tax_rates(tenant, customers.values())
+        self._exemptions = _tax_exemptions(tenant, customers)
         self._buckets = self._buckets_read(tenant)
 
     def earlier(self, subscription_id: UUID) -> list[Invoice]:
@@ -73,11 +78,22 @@ class Sources:
         return self._buckets[subscription_id, meter]
 
     def tax_rates(self, jurisdiction: str, on: date) -> list[TaxRate]:
-        """Those in force on a day, by name."""
-        return [
+        """Those of a jurisdiction and of the places around it in force on a day, in the order they are taken."""
+        found = [
             rate
-            for rate in self._rates.get(jurisdiction, ())
+            for place in places_around(jurisdiction)
+            for rate in self._rates.get(place, ())
             if rate.starts_on <= on and (rate.ends_on is None or rate.ends_on > on)
+        ]
+        return sorted(found, key=lambda rate: rate.position)
+
+    def tax_exemptions(self, customer: Customer, on: date) -> list[TaxExemption]:
+        """A customer's certificates in force on a day, and those that ended in the year before it."""
+        since = on - EXPIRY_REMEMBERED
+        return [
+            exemption
+            for exemption in self._exemptions.get(customer.pk, ())
+            if exemption.starts_on <= on and (exemption.ends_on is None or exemption.ends_on > since)
         ]
 
     def _counted(self, tenant: Tenant) -> dict[UUID, list[int]]:
@@ -168,11 +184,20 @@ def _marks(invoices: Iterable[Invoice]) -> dict[datetime, UsageMark]:
     }
 
 
-def _tax_rates(tenant: Tenant, subscriptions: Iterable[Subscription]) -> dict[str, list[TaxRate]]:
-    jurisdictions = {each.customer.tax_jurisdiction for each in subscriptions} - {""}
+def _tax_rates(tenant: Tenant, customers: Iterable[Customer]) -> dict[str, list[TaxRate]]:
+    """By jurisdiction, the customers' own and those around them."""
+    places = {place for customer in customers for place in places_around(tax_jurisdiction_of(customer))}
     found: dict[str, list[TaxRate]] = {}
-    if jurisdictions:
-        rates = tax_rates_for(tenant).filter(jurisdiction__in=jurisdictions).order_by("name", "starts_on")
-        for rate in rates:
+    if places:
+        rates = tax_rates_for(tenant).filter(jurisdiction__in=places)
+        for rate in rates.order_by("name", "tax_category", "starts_on"):
             found.setdefault(rate.jurisdiction, []).append(rate)
+    return found
+
+
+def _tax_exemptions(tenant: Tenant, customer_ids: Iterable[int]) -> dict[int, list[TaxExemption]]:
+    found: dict[int, list[TaxExemption]] = {}
+    exemptions = tax_exemptions_for(tenant).filter(customer_id__in=customer_ids)
+    for exemption in exemptions.order_by("jurisdiction", "starts_on"):
+        found.setdefault(exemption.customer_id, []).append(exemption)
     return found

@@ -31,6 +31,7 @@ from .api.subscriptions import (
     SubscriptionsView,
     SubscriptionView,
 )
+from .api.tax_exemptions import TaxExemptionEndView, TaxExemptionsView, TaxExemptionView
 from .api.tax_rates import TaxRateEndView, TaxRatesView, TaxRateView
 from .api.wallet_holds import HoldReleaseView, HoldSettleView, WalletHoldsView, WalletHoldView
 from .api.wallets import (
@@ -69,6 +70,9 @@ urlpatterns = [
     path("tax-rates", TaxRatesView.as_view(), name="tax-rates"),
     path("tax-rates/<uuid:rate_id>", TaxRateView.as_view(), name="tax-rate"),
     path("tax-rates/<uuid:rate_id>/end", TaxRateEndView.as_view(), name="tax-rate-end"),
+    path("tax-exemptions", TaxExemptionsView.as_view(), name="tax-exemptions"),
+    path("tax-exemptions/<uuid:exemption_id>", TaxExemptionView.as_view(), name="tax-exemption"),
+    path("tax-exemptions/<uuid:exemption_id>/end", TaxExemptionEndView.as_view(), name="tax-exemption-end"),
     path("wallets", WalletsView.as_view(), name="wallets"),
     path(_WALLET, WalletView.as_view(), name="wallet"),
     path(f"{_WALLET}/grants", WalletGrantsView.as_view(), name="wallet-grants"),

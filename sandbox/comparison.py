@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import zip_longest
 
 from aforo.kernel.decimals import EXACT, plain, trimmed
 from aforo.kernel.money import round_minor
@@ -43,6 +44,7 @@ def differences_of(expected: ExpectedTable, state: BillingState) -> tuple[Differ
     return (
         *_lines(expected, state),
         *_figures(expected, state),
+        *_taxes(expected, state),
         *_issues(expected, state),
         *_carried(expected, state),
     )
@@ -76,6 +78,20 @@ def _figures(expected: ExpectedTable, state: BillingState) -> Iterator[Differenc
         wanted = getattr(expected, name)
         if wanted is not None and wanted != found:
             yield Difference(name, _text(wanted), _text(found))
+
+
+def _taxes(expected: ExpectedTable, state: BillingState) -> Iterator[Difference]:
+    if expected.taxes is None:
+        return
+    for index, (wanted, found) in enumerate(zip_longest(expected.taxes, state.taxes)):
+        if wanted is None or found is None:
+            said = [f"{tax.name} {plain(tax.amount)}" if tax else "" for tax in (wanted, found)]
+            yield Difference(f"taxes[{index}]", *said)
+            continue
+        for name in ("name", "amount", "taxable", "treatment"):
+            ours, theirs = getattr(wanted, name), getattr(found, name)
+            if ours is not None and ours != theirs:
+                yield Difference(f"taxes[{index}].{name}", _text(ours), _text(theirs))
 
 
 def _issues(expected: ExpectedTable, state: BillingState) -> Iterator[Difference]:

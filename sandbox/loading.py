@@ -24,6 +24,7 @@ from billing.pipeline.state import (
     HourUsage,
     MeterUsage,
     Rollover,
+    TaxExemption,
     TaxProfile,
     TaxRate,
 )
@@ -92,14 +93,7 @@ def state_of(scenario: Scenario) -> BillingState:
             Coupon(code=each.code, name=each.name or each.code, percent=each.percent, amount=each.amount)
             for each in scenario.coupons
         ),
-        tax_profile=TaxProfile(
-            jurisdiction=customer.tax_jurisdiction,
-            is_exempt=customer.is_tax_exempt,
-            rates=tuple(
-                TaxRate(name=each.name, percent=each.percent, is_inclusive=each.is_inclusive)
-                for each in customer.tax_rates
-            ),
-        ),
+        tax_profile=_tax_profile(scenario),
         billing_mode=plan.billing_mode,
         wallet=tuple(
             FundedGrant(
@@ -107,6 +101,38 @@ def state_of(scenario: Scenario) -> BillingState:
                 balance=each.balance,
             )
             for each in scenario.wallet
+        ),
+    )
+
+
+def _tax_profile(scenario: Scenario) -> TaxProfile:
+    customer, seller = scenario.customer, scenario.seller
+    return TaxProfile(
+        jurisdiction=customer.tax_jurisdiction or customer.country,
+        is_exempt=customer.is_tax_exempt,
+        rates=tuple(
+            TaxRate(
+                name=each.name,
+                percent=each.percent,
+                is_inclusive=each.is_inclusive,
+                is_compound=each.is_compound,
+                jurisdiction=each.jurisdiction,
+            )
+            for each in customer.tax_rates
+        ),
+        country=customer.country,
+        vat_number=customer.vat_number,
+        seller_country=seller.country,
+        seller_vat_number=seller.vat_number,
+        exemptions=tuple(
+            TaxExemption(
+                jurisdiction=each.jurisdiction,
+                number=each.number,
+                reason=each.reason,
+                starts_on=each.starts_on,
+                ends_on=each.ends_on,
+            )
+            for each in customer.tax_exemptions
         ),
     )
 

@@ -73,9 +73,23 @@ class PlanTable(Table):
 
 
 class TaxRateTable(Table):
+    """In the order they are taken. jurisdiction: the customer's unless said."""
+
     name: str
     percent: Decimal
     is_inclusive: bool = False
+    is_compound: bool = False
+    jurisdiction: str = ""
+
+
+class TaxExemptionTable(Table):
+    """Local dates, the end exclusive. jurisdiction: with those inside it; every one unless said."""
+
+    number: str
+    starts_on: date
+    ends_on: date | None = None
+    jurisdiction: str = ""
+    reason: str = "resale"
 
 
 class CustomerTable(Table):
@@ -84,7 +98,17 @@ class CustomerTable(Table):
     payer: str = ""
     tax_jurisdiction: str = ""
     is_tax_exempt: bool = False
+    country: str = ""
+    vat_number: str = ""
     tax_rates: tuple[TaxRateTable, ...] = ()
+    tax_exemptions: tuple[TaxExemptionTable, ...] = ()
+
+
+class SellerTable(Table):
+    """Who bills; decides on EU VAT where the customer's country is known, too."""
+
+    country: str = ""
+    vat_number: str = ""
 
 
 class ContractTable(Table):
@@ -159,6 +183,13 @@ class ExpectedLineTable(Table):
     discount: Decimal | None = None
 
 
+class ExpectedTaxTable(Table):
+    name: str
+    amount: Decimal
+    taxable: Decimal | None = None
+    treatment: str | None = None
+
+
 class ExpectedIssueTable(Table):
     code: str
     subject: str | None = None
@@ -176,6 +207,7 @@ class ExpectedTable(Table):
     commitment: Decimal | None = None
     discount: Decimal | None = None
     tax: Decimal | None = None
+    taxes: tuple[ExpectedTaxTable, ...] | None = None
     total: Decimal | None = None
     wallet: Decimal | None = None
     due: Decimal | None = None
@@ -190,6 +222,7 @@ class Scenario(Table):
     expected: ExpectedTable
     about: str = ""
     customer: CustomerTable = msgspec.field(default_factory=CustomerTable)
+    seller: SellerTable = msgspec.field(default_factory=SellerTable)
     meters: tuple[MeterTable, ...] = ()
     contracts: tuple[ContractTable, ...] = ()
     coupons: tuple[CouponTable, ...] = ()

@@ -46,6 +46,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("API keys", "key", "tenancy.apikey"),
         ("Webhook sources", "webhook", "metering.webhooksource"),
         ("Tax rates", "percent", "billing.taxrate"),
+        ("Tax exemptions", "verified_user", "billing.taxexemption"),
         ("Metering profile", "tune", "metering.meteringprofile"),
         ("Billing profile", "tune", "billing.billingprofile"),
         ("Tenants", "domain", "tenancy.tenant"),

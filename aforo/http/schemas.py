@@ -10,6 +10,7 @@ from .serializers import InstantField, PageQuery, StrictSerializer
 
 # Named for the description of the API (ENUM_NAME_OVERRIDES).
 KEY_SCOPES = list(SCOPES)
+VAT_STATUSES = ["confirmed", "format_checked", "unchecked"]
 KEY_STATES = ["ACTIVE", "TEST", "EXPIRED", "REVOKED"]
 OVERLAP_S_MAX = 30 * 24 * 3600
 
@@ -25,8 +26,25 @@ class CustomerChangeSerializer(StrictSerializer):
         help_text="IANA name; the tenant's if left out. Periods are cut at its midnight; stays once there is a "
         "subscription.",
     )
+    country = serializers.CharField(
+        required=False, allow_blank=True, max_length=2, help_text="ISO 3166 code; decides on EU VAT."
+    )
     tax_jurisdiction = serializers.CharField(
-        required=False, allow_blank=True, max_length=32, help_text="Key of the tax table, such as US-NY."
+        required=False,
+        allow_blank=True,
+        max_length=32,
+        help_text="Key of the tax table, such as US-NY; empty: the country's.",
+    )
+    vat_number = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=32,
+        help_text="Of a business in the country; its format and check digits are checked for the EU, GB, CH and NO.",
+    )
+    vat_confirmed_on = serializers.DateField(
+        required=False,
+        allow_null=True,
+        help_text="Day on which a tax authority (VIES) confirmed the number; another number needs another.",
     )
     is_tax_exempt = serializers.BooleanField(required=False)
     parent = serializers.CharField(
@@ -44,7 +62,15 @@ class CustomerSerializer(serializers.Serializer):
     email = serializers.CharField()
     currency = serializers.CharField()
     timezone = serializers.CharField()
+    country = serializers.CharField()
     tax_jurisdiction = serializers.CharField()
+    vat_number = serializers.CharField()
+    vat_status = serializers.ChoiceField(
+        VAT_STATUSES,
+        allow_null=True,
+        help_text="How far the VAT number is known to be right; null without one.",
+    )
+    vat_confirmed_on = serializers.DateField(allow_null=True)
     is_tax_exempt = serializers.BooleanField()
     parent = serializers.CharField(source="parent.external_id", allow_null=True, default=None)
     created_at = InstantField()
@@ -53,6 +79,7 @@ class CustomerSerializer(serializers.Serializer):
 class CustomersQuery(PageQuery):
     parent = serializers.CharField(required=False, help_text="external_id of the parent.")
     currency = serializers.CharField(required=False)
+    country = serializers.CharField(required=False)
     tax_jurisdiction = serializers.CharField(required=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -64,6 +64,11 @@ def local_midnight(on: date, zone: ZoneInfo) -> datetime:
     """
     # fold=0 reads a skipped midnight with the offset before the change, which is the change itself.
     return datetime.combine(on, time(), tzinfo=zone).astimezone(UTC)
+
+
+def last_day(period: Period, zone: ZoneInfo) -> date:
+    """The period's last local day: it puts the period into a bill run's window, and its tax rates hold."""
+    return (period.end - timedelta.resolution).astimezone(zone).date()
 
 
 def month_later(anchor: date, months: int) -> date:

@@ -12,6 +12,7 @@ from . import (
     profile,
     rate_plan,
     subscription,
+    tax_exemption,
     tax_rate,
     wallet,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "profile",
     "rate_plan",
     "subscription",
+    "tax_exemption",
     "tax_rate",
     "wallet",
 ]

@@ -16,9 +16,9 @@ from .base import BillingAdmin
 @admin.register(Product)
 class ProductAdmin(BillingAdmin):
     fixed_fields = ("code",)
-    list_display = ("code", "name", "description")
+    list_display = ("code", "name", "description", "tax_category")
     search_fields = ("code", "name")
-    fields = (("code", "name"), "description")
+    fields = (("code", "name"), "description", "tax_category")
     empty_state = "A product is what you sell, such as an API. Its prices stand in rate plans."
 
     def create(self, tenant: Tenant, **fields: Any) -> Product:

@@ -21,6 +21,7 @@ class BillingProfileAdmin(ProfileAdmin, BillingAdmin):
     fieldsets = (
         ("On every invoice", {"fields": ("legal_name", "legal_address", "number_prefix")}),
         ("Money", {"fields": ("rounding",)}),
+        ("Tax", {"fields": (("country", "vat_number"),)}),
     )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:

@@ -27,12 +27,16 @@ class End(Ask):
 
 @admin.register(TaxRate)
 class TaxRateAdmin(BillingAdmin):
-    list_display = ("jurisdiction", "name", "rate", "is_inclusive", "starts_on", "ends_on")
+    list_display = (
+        *("jurisdiction", "name", "rate", "tax_category", "position", "is_compound", "is_inclusive"),
+        *("starts_on", "ends_on"),
+    )
     list_filter = (("jurisdiction", FieldTextFilter),)
     list_filter_submit = True
     search_fields = ("jurisdiction", "name")
     fieldsets = (
-        (None, {"fields": (("jurisdiction", "name"), ("percent", "is_inclusive"))}),
+        (None, {"fields": (("jurisdiction", "name"), ("percent", "is_inclusive"), "tax_category")}),
+        ("Beside other taxes", {"fields": (("position", "is_compound"),)}),
         ("In force", {"fields": (("starts_on", "ends_on"),)}),
     )
     actions_detail = ("end",)

@@ -87,6 +87,8 @@ _INVOICE = {
             "tiers": [],
         },
     ],
+    "seller_vat_number": None,
+    "customer_vat_number": None,
     "taxes": [
         {
             "jurisdiction": "US-NY",
@@ -95,6 +97,8 @@ _INVOICE = {
             "is_inclusive": False,
             "taxable_amount": "47.23",
             "amount": "4.19",
+            "treatment": None,
+            "note": None,
         }
     ],
     "issues": [],

@@ -18,7 +18,7 @@ from ..schemas.products import ProductChangeSerializer, ProductSerializer
 from ..selectors.catalog import product_for, products_for
 from ..services.catalog import product_create, product_update
 
-_PRODUCT = {"code": "llm", "name": "Language models", "description": ""}
+_PRODUCT = {"code": "llm", "name": "Language models", "description": "", "tax_category": ""}
 _ASKED = OpenApiExample("a product", value=_PRODUCT, request_only=True)
 _ANSWER = OpenApiExample("a product", value=_PRODUCT, response_only=True)
 _NOT_FOUND = "No product 'lmm'."
@@ -78,7 +78,7 @@ class ProductView(GenericAPIView):
 
     @extend_schema(
         tags=["catalog"],
-        summary="Change a product's name or description",
+        summary="Change a product's name, description or tax category",
         request=ProductChangeSerializer,
         responses={
             200: ProductSerializer,

@@ -21,6 +21,8 @@ _ANSWER = OpenApiExample(
     value={
         "legal_name": "Acme Corp",
         "legal_address": "1 Main Street, Springfield",
+        "country": "US",
+        "vat_number": "",
         "number_prefix": "INV",
         "rounding": "half_up",
     },

@@ -24,6 +24,9 @@ _RATE = {
     "name": "Sales tax",
     "percent": "8.875",
     "is_inclusive": False,
+    "position": 1,
+    "is_compound": False,
+    "tax_category": "",
     "starts_on": "2026-01-01",
     "ends_on": None,
 }

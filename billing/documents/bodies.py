@@ -12,6 +12,7 @@ from aforo.kernel.periods import instant_text
 
 from ..models import BillRun, BillRunItem, Invoice, InvoiceLine, InvoiceTax
 from ..posting import Document
+from ..proof import sealed_tax
 from ..selectors.bill_runs import Progress, bill_run_items_for
 from .invoice import trace_of
 
@@ -45,10 +46,13 @@ def summary_body(invoice: Invoice) -> dict[str, Any]:
 def invoice_body(document: Document) -> dict[str, Any]:
     """The whole invoice: figures, lines with their tiers, taxes, issues and hashes."""
     invoice = document.invoice
+    tax = sealed_tax(bytes(invoice.sealed_input))
     return {
         **summary_body(invoice),
         "lines": [_line(line, invoice.currency) for line in document.lines],
-        "taxes": [_tax(tax, invoice.currency) for tax in document.taxes],
+        "seller_vat_number": tax.seller_vat_number or None,
+        "customer_vat_number": tax.vat_number or None,
+        "taxes": [_tax(each, invoice.currency) for each in document.taxes],
         "issues": [
             {name: issue.get(name, "") for name in ("severity", "code", "sentence", "subject")}
             for issue in invoice.issues
@@ -109,6 +113,8 @@ def _tax(tax: InvoiceTax, currency: str) -> dict[str, Any]:
         "is_inclusive": tax.is_inclusive,
         "taxable_amount": amount_text(tax.taxable_amount, currency),
         "amount": amount_text(tax.amount, currency),
+        "treatment": tax.treatment or None,
+        "note": tax.note or None,
     }
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from babel import Locale
 from django.template.loader import render_to_string
 
-from aforo.kernel.periods import Period
+from aforo.kernel.periods import Period, last_day
 
 from ..models import Invoice, InvoiceLine, InvoiceTax
 from ..pipeline.adjustments import subject_of
-from ..selectors.periods import last_day
+from ..proof import sealed_tax
 from ..selectors.profiles import billing_profile_for
 from .numbers import DEFAULT, day_text, money_text, number_text
 from .sentences import STAGE_NAMES, sentence
@@ -78,11 +78,12 @@ def invoice_context(
     def money(amount: Decimal) -> str:
         return money_text(amount, invoice.currency, locale)
 
-    trace = trace_of(invoice, locale)
+    trace, taxes = trace_of(invoice, locale), list(taxes)
     return {
         **_head(invoice, locale),
         "lines": [_line(line, trace, money, locale) for line in lines],
         "totals": list(_totals(invoice, taxes, money, locale)),
+        "notes": [tax.note for tax in taxes if tax.note],
         "due": money(invoice.due_amount),
         "due_on": day_text(invoice.due_on, locale) if invoice.due_on else "",
         "issues": invoice.issues,
@@ -98,6 +99,7 @@ def trace_html(invoice: Invoice, *, locale: Locale = DEFAULT) -> str:
 def _head(invoice: Invoice, locale: Locale) -> dict[str, Any]:
     zone = invoice.customer.zone
     seller = billing_profile_for(invoice.tenant)
+    tax = sealed_tax(bytes(invoice.sealed_input))
     first = invoice.period_start.astimezone(zone).date()
     last = last_day(Period(invoice.period_start, invoice.period_end), zone)
     return {
@@ -105,6 +107,8 @@ def _head(invoice: Invoice, locale: Locale) -> dict[str, Any]:
         "lang": str(locale).replace("_", "-"),
         "seller_name": seller.legal_name,
         "seller_address": seller.legal_address,
+        "seller_vat_number": tax.seller_vat_number,
+        "customer_vat_number": tax.vat_number,
         "title": invoice.number or "Draft invoice",
         "issued_on": day_text(invoice.issued_at.astimezone(zone).date(), locale) if invoice.issued_at else "",
         "period": f"{day_text(first, locale)} – {day_text(last, locale)}",
@@ -148,8 +152,12 @@ def _totals(
     if invoice.discount:
         yield "Discount", money(invoice.discount)
     for tax in taxes:
+        if tax.treatment:
+            yield tax.name, money(tax.amount)
+            continue
         contained = ", contained" if tax.is_inclusive else ""
-        yield f"{tax.name} ({number_text(tax.percent, locale)} %{contained})", money(tax.amount)
+        of = money(tax.taxable_amount)
+        yield f"{tax.name} ({number_text(tax.percent, locale)} % of {of}{contained})", money(tax.amount)
     yield "Total", money(invoice.total)
     if invoice.wallet_amount:
         yield "Paid from wallet", money(-invoice.wallet_amount)

@@ -47,8 +47,13 @@ SENTENCES = {
     "discount.carried": "Of the credit of {credit} this invoice can give {given}; {left} is left for the next one.",
     "tax.exempt": "The customer is exempt from tax.",
     "tax.none": "No tax rate is in force for the customer.",
+    "tax.certificate": "Exempt by certificate {number} ({reason}).",
+    "tax.reverse_charge": "Reverse charge to {vat_number} ({evidence}): no tax on {taxable}.",
+    "tax.out_of_scope": "{country} is outside of the EU and has no rate in the tax table: no tax on {taxable}.",
     "tax.exclusive": "{name}: {percent} % of {taxable} is {amount}.",
     "tax.inclusive": "{name}: {percent} % on {taxable}, contained in the prices, is {amount}.",
+    "tax.compound_exclusive": "{name}: {percent} % of {taxable}, the taxes before it included, is {amount}.",
+    "tax.compound_inclusive": "{name}: {percent} % on {taxable}, the taxes before it included, contained in the prices, is {amount}.",
     "routing.postpaid": "{total} is due.",
     "routing.prepaid": "Of {total} the wallet, which holds {available}, pays {wallet}; {due} is due.",
     "routing.hybrid": "Of {total} the wallet, which holds {available}, pays {wallet}; {due} is due.",
@@ -57,6 +62,8 @@ SENTENCES = {
 }
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
+# Facts that are names, also where they have digits alone.
+_NAMES = frozenset({"number", "vat_number"})
 
 
 def sentence(explanation: Mapping[str, Any], locale: Locale) -> str:
@@ -64,7 +71,7 @@ def sentence(explanation: Mapping[str, Any], locale: Locale) -> str:
 
     A code without a sentence, as an older invoice may have one, is told by its facts.
     """
-    facts = {name: _fact(text, locale) for name, text in explanation["facts"]}
+    facts = {name: text if name in _NAMES else _fact(text, locale) for name, text in explanation["facts"]}
     template = SENTENCES.get(explanation["code"])
     if template is None:
         return "; ".join(f"{name} {text}" for name, text in facts.items())

@@ -8,7 +8,7 @@ from .invoice import Invoice, InvoiceLine, InvoiceSequence, InvoiceTax
 from .ledger import LedgerEntry, LedgerTransaction
 from .profile import BillingProfile
 from .subscription import Subscription, SubscriptionPhase
-from .tax import TaxRate
+from .tax import TaxExemption, TaxRate
 from .wallet import Wallet, WalletBurn, WalletGrant, WalletHold, WalletHoldPart, WalletMovement
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "RatePlanVersion",
     "Subscription",
     "SubscriptionPhase",
+    "TaxExemption",
     "TaxRate",
     "Tier",
     "Wallet",

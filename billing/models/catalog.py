@@ -17,6 +17,10 @@ class Product(TenantRow):
     code = CodeField()
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
+    tax_category = CodeField(
+        blank=True,
+        help_text="Finds rates of its own in the tax table, such as e-books; empty: the general ones.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "code"], name="product_code")]

@@ -137,6 +137,8 @@ class InvoiceTax(TenantRow):
     is_inclusive = models.BooleanField(default=False)
     taxable_amount = AmountField()
     amount = AmountField()
+    treatment = models.CharField(max_length=16, blank=True, help_text="Why no tax is due; empty for a rate.")
+    note = models.CharField(max_length=400, blank=True, help_text="What the invoice says of it.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["invoice", "position"], name="invoice_tax_position")]

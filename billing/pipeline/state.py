@@ -7,7 +7,7 @@ bytes, and a run repeats anywhere. Amounts have the sign with which they add up:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from aforo.kernel.periods import Period
@@ -150,22 +150,76 @@ class Coupon:
 class TaxRate:
     """A rate in force for the period. percent: 8.875 means 8.875 %. is_inclusive: prices contain it already.
 
-    lines: codes of the charges it is limited to; empty for the whole invoice.
+    lines: codes of the charges it is limited to; empty for the whole invoice. except_lines: codes that another rate
+    of the same tax takes. is_compound: taken of the net and the taxes before it. jurisdiction: whose rate it is,
+    empty for the profile's.
     """
 
     name: str
     percent: Decimal
     is_inclusive: bool = False
     lines: tuple[str, ...] = ()
+    is_compound: bool = False
+    except_lines: tuple[str, ...] = ()
+    jurisdiction: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxExemption:
+    """A certificate by which a customer pays no tax of a jurisdiction and of those inside it; empty for any.
+
+    In force from starts_on until the day before ends_on; None for without end.
+    """
+
+    jurisdiction: str
+    number: str
+    reason: str
+    starts_on: date
+    ends_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotedTax:
+    """A tax as an outside engine worked it out. taxable, amount: in minor units; note: what the invoice says of it."""
+
+    jurisdiction: str
+    name: str
+    percent: Decimal
+    taxable: Decimal
+    amount: Decimal
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxQuote:
+    """A recorded answer of an outside engine. question: SHA-256 of what was asked. reference: the engine's own."""
+
+    question: str
+    reference: str
+    taxes: tuple[QuotedTax, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaxProfile:
-    """The customer's tax. jurisdiction: key of the tax table, empty for no tax."""
+    """The customer's tax. jurisdiction: key of the tax table, empty for no tax. rates: in the order they are taken.
+
+    country, seller_country: ISO 3166 codes; where both are known, EU VAT is decided by them. vat_number,
+    seller_vat_number: of a known format. vat_confirmed_on: when a tax authority confirmed the customer's.
+    exemptions: those in force on the period's last local day, and those that ended in the year before it.
+    engine: name of the outside engine that works out the taxes, empty for the rates here; quote: its answer.
+    """
 
     jurisdiction: str = ""
     is_exempt: bool = False
     rates: tuple[TaxRate, ...] = ()
+    country: str = ""
+    vat_number: str = ""
+    vat_confirmed_on: date | None = None
+    seller_country: str = ""
+    seller_vat_number: str = ""
+    exemptions: tuple[TaxExemption, ...] = ()
+    engine: str = ""
+    quote: TaxQuote | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,7 +406,10 @@ class DiscountLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaxLine:
-    """One rate's total. taxable: what the rate was taken of. amount: rounded once; inside it where inclusive."""
+    """One rate's total. taxable: what the rate was taken of. amount: rounded once; inside it where inclusive.
+
+    treatment: why no tax is due (REVERSE_CHARGE, EXEMPT, OUT_OF_SCOPE); empty for a rate. note: what the invoice says.
+    """
 
     jurisdiction: str
     name: str
@@ -360,6 +417,8 @@ class TaxLine:
     is_inclusive: bool
     taxable: Decimal
     amount: Decimal
+    treatment: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from ..models import Invoice, InvoiceLine
 from ..selectors.periods import month_window
 
 # Named for the description of the API (ENUM_NAME_OVERRIDES).
+TAX_TREATMENTS = ["REVERSE_CHARGE", "EXEMPT", "OUT_OF_SCOPE"]
 STORED_STATUSES = Invoice.Status.values
 SHOWN_STATUSES = ["PREVIEW", *STORED_STATUSES]
 
@@ -89,6 +90,10 @@ class InvoiceTaxSerializer(serializers.Serializer):
     is_inclusive = serializers.BooleanField(help_text="Contained in the prices.")
     taxable_amount = serializers.CharField()
     amount = serializers.CharField()
+    treatment = serializers.ChoiceField(
+        TAX_TREATMENTS, allow_null=True, help_text="Why no tax is due; null for a rate."
+    )
+    note = serializers.CharField(allow_null=True, help_text="What the invoice says of it.")
 
 
 class InvoiceIssueSerializer(serializers.Serializer):
@@ -100,6 +105,8 @@ class InvoiceIssueSerializer(serializers.Serializer):
 
 class InvoiceSerializer(InvoiceSummarySerializer):
     lines = InvoiceLineSerializer(many=True)
+    seller_vat_number = serializers.CharField(allow_null=True, help_text="Yours when the invoice was made.")
+    customer_vat_number = serializers.CharField(allow_null=True)
     taxes = InvoiceTaxSerializer(many=True)
     issues = InvoiceIssueSerializer(many=True)
     input_hash = serializers.CharField(help_text="SHA-256 of the sealed input.")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
 
 from aforo.kernel.cycles import Cycle, month_later
 from aforo.kernel.errors import Problem
-from aforo.kernel.periods import Period, local_midnight
+from aforo.kernel.periods import Period, last_day, local_midnight
 
 from ..models import Subscription
 
@@ -29,11 +28,6 @@ def month_window(text: str) -> tuple[date, date]:
 def subscription_cycle(subscription: Subscription) -> Cycle:
     """The boundaries of its monthly periods, in its customer's zone."""
     return Cycle("month", subscription.anchor_on, subscription.customer.zone)
-
-
-def last_day(period: Period, zone: ZoneInfo) -> date:
-    """The period's last local day: it puts the period into a bill run's window, and its tax rates hold."""
-    return (period.end - timedelta.resolution).astimezone(zone).date()
 
 
 def billed_period(subscription: Subscription, period: Period) -> Period | None:

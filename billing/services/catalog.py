@@ -32,16 +32,16 @@ _COPIED = tuple(field.name for field in Charge._meta.concrete_fields if field.na
 
 
 @transaction.atomic
-def product_create(*, tenant: Tenant, code: str, name: str, description: str = "") -> Product:
-    """Raises Problem input_invalid or already_exists."""
-    product = Product(tenant=tenant, code=code, name=name, description=description)
+def product_create(*, tenant: Tenant, code: str, name: str, **fields: Any) -> Product:
+    """fields: description, tax_category. Raises Problem input_invalid or already_exists."""
+    product = Product(tenant=tenant, code=code, name=name, **fields)
     row_save(product)
     return product
 
 
 @transaction.atomic
 def product_update(*, tenant: Tenant, code: str, **changes: Any) -> Product:
-    """Change name or description. Raises Problem not_found or input_invalid."""
+    """Change name, description or tax_category. Raises Problem not_found or input_invalid."""
     product = product_for(tenant, code)
     for field, value in changes.items():
         setattr(product, field, value)

@@ -1,4 +1,4 @@
-"""The billing profile: how a tenant's money is rounded, numbered and named."""
+"""The billing profile: how a tenant's money is rounded, numbered, named and taxed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..selectors.profiles import billing_profile_for
 
 @transaction.atomic
 def billing_profile_set(*, tenant: Tenant, **fields: Any) -> BillingProfile:
-    """Set legal_name, legal_address, number_prefix, rounding ("half_up" or "half_even").
+    """Set legal_name, legal_address, country, vat_number, number_prefix, rounding ("half_up" or "half_even").
 
     Counts for invoices drafted from now on; issued ones keep theirs. Raises Problem input_invalid.
     """

@@ -32,7 +32,10 @@ LINE_FIELDS = (
     *("position", "kind", "code", "description", "quantity", "amount", "discount", "tiers"),
     *("adjusts", "corrections"),
 )
-TAX_FIELDS = ("position", "jurisdiction", "name", "percent", "is_inclusive", "taxable_amount", "amount")
+TAX_FIELDS = (
+    *("position", "jurisdiction", "name", "percent", "is_inclusive", "taxable_amount", "amount"),
+    *("treatment", "note"),
+)
 
 
 def invoice_verify(invoice: Invoice) -> list[str]:

@@ -32,7 +32,8 @@ def problem(answer) -> tuple[int, str]:
 
 
 def test_a_product_is_made_read_listed_and_renamed(shop):
-    assert shop.get("/v1/products/api").json() == {"code": "api", "name": "API", "description": ""}
+    product = {"code": "api", "name": "API", "description": "", "tax_category": ""}
+    assert shop.get("/v1/products/api").json() == product
     assert shop.patch("/v1/products/api", {"description": "All of it"}).json()["description"] == "All of it"
     assert [row["code"] for row in shop.get("/v1/products").json()["data"]] == ["api"]
     assert problem(shop.post("/v1/products", {"code": "api", "name": "x"})) == (409, "already_exists")
@@ -41,6 +42,7 @@ def test_a_product_is_made_read_listed_and_renamed(shop):
         {"code": "a b", "name": "x"},
         {"code": "x", "name": ""},
         {"code": "x" * 65, "name": "x"},
+        {"code": "x", "name": "x", "tax_category": "e books"},
     ):
         assert problem(shop.post("/v1/products", fields)) == (422, "input_invalid")
     assert problem(shop.patch("/v1/products/api", {"code": "other"})) == (422, "input_invalid")

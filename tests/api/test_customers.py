@@ -118,3 +118,32 @@ def test_reading_needs_read_and_writing_write(api, acme):
     assert reader.patch("/v1/customers/cust_abc", {"name": "a"}).status_code == 403
     assert sender.get("/v1/customers").status_code == 403
     assert Api(None).get("/v1/customers").status_code == 401
+
+
+def test_a_vat_number_is_checked_and_confirmed(api, acme):
+    seen = api.post(
+        "/v1/customers", {"external_id": "fr", "country": "FR", "vat_number": "40 303 265 045"}
+    ).json()
+    assert (seen["vat_number"], seen["vat_status"]) == ("FR40303265045", "format_checked")
+    seen = api.patch("/v1/customers/fr", {"vat_confirmed_on": "2026-03-01"}).json()
+    assert (seen["vat_confirmed_on"], seen["vat_status"]) == ("2026-03-01", "confirmed")
+    # What was confirmed was the other number.
+    seen = api.patch("/v1/customers/fr", {"vat_number": "FR83404833048"}).json()
+    assert (seen["vat_confirmed_on"], seen["vat_status"]) == (None, "format_checked")
+    assert api.patch("/v1/customers/fr", {"vat_number": ""}).json()["vat_status"] is None
+    us = api.post("/v1/customers", {"external_id": "us", "country": "US", "vat_number": "12-3456789"}).json()
+    assert us["vat_status"] == "unchecked"
+    assert [row["external_id"] for row in api.get("/v1/customers", country="US").json()["data"]] == ["us"]
+
+
+def test_a_wrong_vat_number_is_refused_with_a_sentence(api, acme):
+    def refused(**fields):
+        answer = api.post("/v1/customers", {"external_id": "x", **fields})
+        assert answer.status_code == 422, answer.content
+        return answer.json()["errors"]
+
+    wrong = "'FR40303265046' is no VAT number of FR; check its digits and the country."
+    assert refused(country="FR", vat_number="FR40303265046") == {"vat_number": [wrong]}
+    assert list(refused(vat_number="FR40303265045")) == ["vat_number"]
+    assert list(refused(country="EL")) == ["country"]
+    assert list(refused(country="FR", vat_confirmed_on="2026-03-01")) == ["vat_confirmed_on"]

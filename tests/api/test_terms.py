@@ -138,7 +138,8 @@ def test_a_tax_rate_is_made_read_listed_and_ended(shop):
     made = shop.post("/v1/tax-rates", RATE)
     assert made.status_code == 201, made.content
     rate = made.json()
-    assert rate == {**RATE, "id": rate["id"], "is_inclusive": False, "ends_on": None}
+    rest = {"is_inclusive": False, "position": 1, "is_compound": False, "tax_category": "", "ends_on": None}
+    assert rate == {**RATE, **rest, "id": rate["id"]}
     assert shop.get(f"/v1/tax-rates/{rate['id']}").json() == rate
     assert shop.get("/v1/tax-rates", jurisdiction="US-NY").json()["data"] == [rate]
     assert shop.get("/v1/tax-rates", jurisdiction="DE").json()["data"] == []
@@ -163,6 +164,28 @@ def test_wrong_tax_rates_are_a_problem_each(shop):
     refused(shop, "/v1/tax-rates", RATE, wrong)
     rate = shop.post("/v1/tax-rates", RATE).json()
     assert problem(shop.post(f"/v1/tax-rates/{rate['id']}/end", {"ends_on": "2026-01-01"}))[0] == 422
+
+
+def test_a_certificate_is_made_read_listed_and_ended(shop):
+    asked = {"customer": "cust_abc", "number": "ST-1", "reason": "resale", "starts_on": "2026-01-01"}
+    made = shop.post("/v1/tax-exemptions", asked)
+    assert made.status_code == 201, made.content
+    certificate = made.json()
+    rest = {"jurisdiction": "", "document_reference": "", "ends_on": None}
+    assert certificate == {**asked, **rest, "id": certificate["id"]}
+    assert shop.get(f"/v1/tax-exemptions/{certificate['id']}").json() == certificate
+    assert shop.get("/v1/tax-exemptions", customer="cust_abc").json()["data"] == [certificate]
+    assert shop.get("/v1/tax-exemptions", customer="cust_x").json()["data"] == []
+    assert shop.get("/v1/tax-exemptions", jurisdiction="DE").json()["data"] == []
+
+    # One a jurisdiction and day; another jurisdiction's stands beside it.
+    wrong = [{}, {"ends_on": "2025-01-01"}, {"number": ""}, {"reason": ""}, {"starts_on": None}, {"x": 1}]
+    refused(shop, "/v1/tax-exemptions", asked, wrong)
+    refused(shop, "/v1/tax-exemptions", asked, [{"customer": "nobody"}], 404, "not_found")
+    assert shop.post("/v1/tax-exemptions", {**asked, "jurisdiction": "US"}).status_code == 201
+    end = f"/v1/tax-exemptions/{certificate['id']}/end"
+    assert shop.post(end, {"ends_on": "2026-07-01"}).json() == {**certificate, "ends_on": "2026-07-01"}
+    assert problem(shop.post(end, {"ends_on": "2026-01-01"})) == (422, "input_invalid")
 
 
 # Wallets.
@@ -229,8 +252,18 @@ def test_the_billing_profile_is_read_and_changed(shop):
     assert (before["number_prefix"], before["rounding"]) == ("INV", "half_up")
     after = shop.patch("/v1/billing-profile", {"rounding": "half_even"}).json()
     assert after == {**before, "rounding": "half_even"} == shop.get("/v1/billing-profile").json()
-    for fields in ({"rounding": "down"}, {"number_prefix": ""}, {"legal_name": "x" * 201}, {"prefix": "x"}):
+    for fields in (
+        {"rounding": "down"},
+        {"number_prefix": ""},
+        {"legal_name": "x" * 201},
+        {"prefix": "x"},
+        {"country": "EU"},
+        {"vat_number": "DE136695976"},
+        {"country": "DE", "vat_number": "DE136695977"},
+    ):
         assert problem(shop.patch("/v1/billing-profile", fields)) == (422, "input_invalid")
+    seller = {"country": "DE", "vat_number": "DE 136 695 976"}
+    assert shop.patch("/v1/billing-profile", seller).json()["vat_number"] == "DE136695976"
 
 
 # Another tenant's.

@@ -102,6 +102,8 @@ class World:
         self.made("/v1/coupons", {"code": MARK, "name": MARK, "kind": "PERCENTAGE", "percent": "5"})
         rate = {"jurisdiction": MARK, "name": MARK, "percent": "10", "starts_on": "2026-01-01"}
         tax_rate = self.made("/v1/tax-rates", rate)
+        exemption = {"customer": MARK, "number": MARK, "reason": "resale", "starts_on": "2030-01-01"}
+        tax_exemption = self.made("/v1/tax-exemptions", exemption)
         wallet = self.made("/v1/wallets", {"customer": MARK, "currency": "USD"}, 200)
         grant = self.made(f"/v1/wallets/{wallet['id']}/grants", {"amount": "5.00"})
         hold = self.made(f"/v1/wallets/{wallet['id']}/holds", {"amount": "1.00", "reference": MARK})
@@ -116,6 +118,7 @@ class World:
             "contracts": {"code": MARK},
             "coupons": {"code": MARK},
             "tax-rates": {"rate_id": tax_rate["id"]},
+            "tax-exemptions": {"exemption_id": tax_exemption["id"]},
             "wallets": {"wallet_id": wallet["id"], "grant_id": grant["id"], "hold_id": hold["id"]},
         }
 
@@ -172,6 +175,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/wallets/{wallet_id}/grants/{grant_id}/reduce": {"reason": "a test"},
     "/v1/wallets/{wallet_id}/holds": {"amount": "1.00", "reference": "a test"},
     "/v1/tax-rates/{rate_id}/end": {"ends_on": "2027-01-01"},
+    "/v1/tax-exemptions/{exemption_id}/end": {"ends_on": "2031-01-01"},
     "/v1/rate-plans/{code}/versions/{number}": {"charges": []},
 }
 QUERIES: dict[str, dict[str, str]] = {

@@ -10,7 +10,17 @@ import pytest
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from billing import loading, pipeline, proof
-from billing.models import BillingProfile, Contract, Coupon, CouponRedemption, Invoice, Subscription, TaxRate
+from billing.models import (
+    BillingProfile,
+    Contract,
+    Coupon,
+    CouponRedemption,
+    Invoice,
+    Product,
+    Subscription,
+    TaxExemption,
+    TaxRate,
+)
 from billing.selectors.subscriptions import billed_subscription_for
 from tests.billing.builders import (
     APRIL_2,
@@ -221,6 +231,78 @@ def test_the_last_day_is_the_customers():
 )
 def test_the_customer_decides_whether_there_is_tax(fields, tax):
     assert pipeline.run(loaded(taxed(**fields))).settlement.totals.tax == tax
+
+
+def a_rate(tenant, jurisdiction, name, percent, **fields):
+    return TaxRate.objects.create(
+        tenant=tenant,
+        jurisdiction=jurisdiction,
+        name=name,
+        percent=percent,
+        **{"starts_on": date(2026, 1, 1), **fields},
+    )
+
+
+def rates(subscription):
+    return [
+        (rate.jurisdiction, rate.name, int(rate.percent), rate.lines, rate.except_lines)
+        for rate in loaded(subscription).tax_profile.rates
+    ]
+
+
+def test_a_customer_pays_the_taxes_of_the_places_around_its_own():
+    tenant = a_tenant()
+    subscription = a_subscription(customer(tenant, tax_jurisdiction="US-NY-NYC"), a_fee())
+    for place in ("US-NY", "US-NY-NYC", "US", "US-NYX", "US-CA", "US-NY-NYC-1"):
+        a_rate(tenant, place, f"Tax of {place}", "4")
+    assert [name for _, name, *_ in rates(subscription)] == ["Tax of US", "Tax of US-NY", "Tax of US-NY-NYC"]
+    assert [place for place, *_ in rates(subscription)] == ["US", "US-NY", ""]
+    # The place itself has another sales tax than the state; its position takes it first.
+    a_rate(tenant, "US-NY", "Sales tax", "5")
+    a_rate(tenant, "US-NY-NYC", "Sales tax", "9", position=0)
+    assert rates(subscription)[0] == ("", "Sales tax", 9, (), ())
+    assert len(rates(subscription)) == 4
+
+
+def test_a_product_may_have_a_rate_of_its_own():
+    tenant = a_tenant()
+    subscription = a_subscription(customer(tenant, country="DE"), a_fee())
+    a_rate(tenant, "DE", "VAT", "19")
+    a_rate(tenant, "DE", "VAT", "7", tax_category="books")
+    assert rates(subscription) == [("", "VAT", 19, (), ())]
+    Product.objects.filter(tenant=tenant).update(tax_category="books")
+    assert rates(subscription) == [("", "VAT", 19, (), ("base",)), ("", "VAT", 7, ("base",), ())]
+    assert [(t.percent, t.amount) for t in pipeline.run(loaded(subscription)).taxes] == [(19, 0), (7, 7)]
+
+
+def test_the_seller_and_the_customer_are_in_the_input():
+    tenant = a_tenant()
+    BillingProfile.objects.create(tenant=tenant, legal_name="Acme", country="DE", vat_number="DE136695976")
+    buyer = customer(tenant, country="MC", vat_number="FR40303265045", vat_confirmed_on=date(2026, 2, 1))
+    a_rate(tenant, "FR", "VAT", "20")
+    state = loaded(a_subscription(buyer, a_fee()))
+    profile = state.tax_profile
+    assert (profile.seller_country, profile.seller_vat_number) == ("DE", "DE136695976")
+    # Monaco pays France's VAT.
+    assert (profile.country, profile.jurisdiction, profile.vat_number) == ("MC", "FR", "FR40303265045")
+    assert [each.treatment for each in pipeline.run(state).taxes] == ["REVERSE_CHARGE"]
+    assert proof.unseal(proof.seal(state)) == state
+
+
+def test_certificates_are_known_for_a_year_after_their_end():
+    tenant = a_tenant()
+    buyer = customer(tenant, tax_jurisdiction="DE")
+    for number, starts_on, ends_on in (
+        ("forgotten", date(2024, 1, 1), date(2025, 3, 30)),
+        ("expired", date(2025, 3, 30), date(2026, 3, 31)),
+        ("in force", date(2026, 3, 31), date(2026, 4, 1)),
+        ("to come", date(2026, 4, 1), None),
+    ):
+        TaxExemption.objects.create(
+            tenant=tenant, customer=buyer, number=number, reason="x", starts_on=starts_on, ends_on=ends_on
+        )
+    state = loaded(a_subscription(buyer, a_fee()))
+    assert [each.number for each in state.tax_profile.exemptions] == ["expired", "in force"]
 
 
 # --- contracts

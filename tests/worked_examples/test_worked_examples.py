@@ -34,7 +34,12 @@ PROMISES = {
     "rollover_used": ["P40"],
     "stairstep": ["P16"],
     "tax_before_wallet": ["P47"],
+    "tax_compound": ["P46"],
+    "tax_compound_inclusive": ["P46"],
+    "tax_exemption": ["P46"],
+    "tax_reverse_charge": ["P46"],
     "tax_rounded_once": ["P46"],
+    "tax_two_inclusive": ["P46"],
     "volume_tiered": ["P16", "P43", "P33"],
 }
 FILES = [

@@ -24,12 +24,17 @@ _CUSTOMER = {
     "email": "billing@abc.example",
     "currency": "USD",
     "timezone": "America/New_York",
+    "country": "US",
     "tax_jurisdiction": "US-NY",
+    "vat_number": "",
+    "vat_confirmed_on": None,
     "is_tax_exempt": False,
     "parent": None,
 }
 _ANSWER = OpenApiExample(
-    "cust_abc", value={**_CUSTOMER, "created_at": "2026-03-01T00:00:00Z"}, response_only=True
+    "cust_abc",
+    value={**_CUSTOMER, "vat_status": None, "created_at": "2026-03-01T00:00:00Z"},
+    response_only=True,
 )
 _NOT_FOUND = "No customer 'cust_abd'."
 _INVALID = "timezone: 'Mars/Olympus' is no IANA time zone; write one like UTC or Asia/Kolkata."

@@ -24,7 +24,7 @@ def _named(fields: dict[str, Any]) -> dict[str, Any]:
 class CustomerAdmin(TenantAdmin):
     own_name = "external_id"
     fixed_fields = ("external_id",)
-    list_display = ("external_id", "name", "email", "currency", "timezone", "tax_jurisdiction", "parent")
+    list_display = ("external_id", "name", "email", "currency", "timezone", "country", "vat_number", "parent")
     list_select_related = ("parent",)
     list_filter = (("is_tax_exempt", BooleanRadioFilter),)
     search_fields = ("external_id", "name", "email")
@@ -32,7 +32,16 @@ class CustomerAdmin(TenantAdmin):
     fieldsets = (
         (None, {"fields": (("external_id", "name"), "email")}),
         ("Billing", {"fields": (("currency", "timezone"), "parent")}),
-        ("Tax", {"fields": ("tax_jurisdiction", "is_tax_exempt")}),
+        (
+            "Tax",
+            {
+                "fields": (
+                    ("country", "tax_jurisdiction"),
+                    ("vat_number", "vat_confirmed_on"),
+                    "is_tax_exempt",
+                )
+            },
+        ),
     )
     empty_state = "A customer is a party you bill. Events name it by its external id, such as cust_abc."
 

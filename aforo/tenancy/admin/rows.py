@@ -27,7 +27,7 @@ from aforo.kernel.currencies import MINOR_UNITS
 from aforo.kernel.errors import Problem
 
 from ..models import Tenant, TenantRow
-from ..models.fields import CurrencyField, ZoneField
+from ..models.fields import COUNTRIES, CountryField, CurrencyField, ZoneField
 from .workspace import tenant_of_request
 
 # A field of a row inside the form's row: tiers[1].up_to.
@@ -137,6 +137,11 @@ class TenantAdmin(ModelAdmin):
         JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})},
         ZoneField: {"widget": UnfoldAdminSelect2Widget(choices=_same(sorted(available_timezones())))},
         CurrencyField: {"widget": UnfoldAdminSelectWidget(choices=_same(sorted(MINOR_UNITS)))},
+        CountryField: {
+            "widget": UnfoldAdminSelect2Widget(
+                choices=[("", "–"), *((code, f"{code} · {name}") for code, name in sorted(COUNTRIES.items()))]
+            )
+        },
     }
     # Rows inside the row that are filled in together with a new one.
     add_inlines: ClassVar[tuple[type, ...]] = ()

@@ -1,14 +1,24 @@
-"""Fields of the trade: currency codes and time zones, validated where they enter."""
+"""Fields of the trade: currency and country codes, VAT numbers and time zones, validated where they enter."""
 
 from __future__ import annotations
 
 from typing import Any
 from zoneinfo import available_timezones
 
+from babel import Locale
 from django.core.exceptions import ValidationError
 from django.db import models
 
 from aforo.kernel.currencies import MINOR_UNITS
+from aforo.kernel.vat import vat_number
+
+# Babel's table has groups of countries and codes for private use, too.
+_NO_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
+COUNTRIES = {
+    code: name
+    for code, name in Locale("en").territories.items()
+    if len(code) == 2 and code.isalpha() and code not in _NO_COUNTRIES
+}
 
 
 def validate_currency(code: str) -> None:
@@ -19,6 +29,11 @@ def validate_currency(code: str) -> None:
 def validate_zone(name: str) -> None:
     if name not in available_timezones():
         raise ValidationError(f"{name!r} is no IANA time zone; write one like UTC or Asia/Kolkata.")
+
+
+def validate_country(code: str) -> None:
+    if code not in COUNTRIES:
+        raise ValidationError(f"{code!r} is no ISO 3166 country code; write one like DE, GR or US.")
 
 
 class CurrencyField(models.CharField):
@@ -39,3 +54,33 @@ class ZoneField(models.CharField):
     def __init__(self, **options: Any) -> None:
         options["max_length"] = 64
         super().__init__(**options)
+
+
+class CountryField(models.CharField):
+    """An ISO 3166 code of two letters."""
+
+    default_validators = [validate_country]
+
+    def __init__(self, **options: Any) -> None:
+        options["max_length"] = 2
+        super().__init__(**options)
+
+
+class VatNumberField(models.CharField):
+    """A VAT number with its country's prefix; the model's `clean` brings it into that form by `checked_vat_number`."""
+
+    def __init__(self, **options: Any) -> None:
+        options["max_length"] = 32
+        super().__init__(**options)
+
+
+def checked_vat_number(country: str, text: str) -> str:
+    """The number as it is printed. Raises ValidationError beside vat_number."""
+    if not text:
+        return ""
+    if not country:
+        raise ValidationError({"vat_number": "A VAT number is a country's; say which country, too."})
+    try:
+        return vat_number(country, text)
+    except ValueError as error:
+        raise ValidationError({"vat_number": f"{text!r} {error}."}) from None

@@ -25,7 +25,7 @@ def customer_create(
     """Make a customer; zone and currency are the tenant's unless given, the name is its external_id.
 
     external_id: 1 to 255 printable characters, as usage events carry it. parent: the external_id of the customer
-    that pays. fields: email, currency, timezone, tax_jurisdiction, is_tax_exempt.
+    that pays. fields: email, currency, timezone, country, tax_jurisdiction, vat_number, vat_confirmed_on, is_tax_exempt.
     Raises Problem input_invalid, already_exists, or not_found for the parent.
     """
     if not external_id.isprintable():
@@ -43,9 +43,10 @@ def customer_create(
 
 @transaction.atomic
 def customer_update(*, tenant: Tenant, external_id: str, **changes: Any) -> Customer:
-    """Change what is given: name, email, currency, timezone, tax_jurisdiction, is_tax_exempt, parent.
+    """Change what is given: name, parent, and the fields of `customer_create`.
 
     parent: an external_id, or None for no parent. Locks the tenant's row while a parent changes.
+    Another VAT number is not confirmed until somebody says so again.
     Raises Problem input_invalid, not_found, or state_conflict for a parent below the customer itself and for a zone
     or currency that subscriptions already bill by.
     """
@@ -56,6 +57,8 @@ def customer_update(*, tenant: Tenant, external_id: str, **changes: Any) -> Cust
         name = changes.pop("parent")
         customer.parent = customer_for(tenant, name) if name is not None else None
         _ring_check(customer)
+    if changes.get("vat_number", customer.vat_number) != customer.vat_number:
+        changes.setdefault("vat_confirmed_on", None)
     for field, value in changes.items():
         setattr(customer, field, value)
     row_save(customer)

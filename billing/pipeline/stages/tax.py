@@ -6,79 +6,162 @@ wallet 50.00 is 69.00 due and not 59.50 (docs/decisions/0008).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from decimal import Decimal
+from datetime import date
+from zoneinfo import ZoneInfo
 
-from aforo.kernel.decimals import EXACT, total
-from aforo.kernel.money import round_minor
+from aforo.kernel.periods import last_day
 
-from ..state import ZERO, BillingState, Explanation, Issue, Line, TaxLine, TaxRate
-from ..totals import COMMITMENT_KINDS
+from .. import vat
+from ..state import ZERO, BillingState, Explanation, Issue, TaxExemption, TaxLine, TaxRate
+from ..tax_rates import taxes_of
+from ..totals import net_of
 from ..trace import explained, texts
 
-READS = frozenset({"lines", "tax_profile", "currency", "rounding"})
+READS = frozenset({"lines", "tax_profile", "currency", "rounding", "rule_version", "period", "zone"})
 WRITES = frozenset({"taxes"})
-HUNDRED = Decimal(100)
 
 
 def run(state: BillingState) -> BillingState:
     """5 lines of 84.03 at 19 %: 420.15 × 0.19 = 79.8285 → 79.83; line by line it would be 79.85."""
     profile = state.tax_profile
-    if profile.is_exempt or not profile.rates:
-        issues: tuple[Issue, ...] = ()
-        if profile.jurisdiction and not profile.is_exempt:
-            issues = (
-                Issue(
-                    severity="warning",
-                    code="tax_rate_missing",
-                    sentence=f"No tax rate is in force for {profile.jurisdiction}; no tax is charged.",
-                    facts=texts(jurisdiction=profile.jurisdiction),
-                ),
+    if profile.is_exempt:
+        return _without(state, "exempt")
+    treatment = vat.treatment_of(profile)
+    if treatment == vat.REVERSE_CHARGE:
+        return _reverse_charged(state)
+    exempted, rates, issues = _after_exemptions(state)
+    if exempted or rates:
+        taxes = taxes_of(state, rates)
+        why = [
+            *(_exempt_explained(each) for each in exempted),
+            *(_explained(tax, rate) for tax, rate in zip(taxes, rates, strict=True)),
+        ]
+        lines = tuple(_untaxed(state, "Exempt", "EXEMPT", _exempt_note(each)) for each in exempted)
+        return _taxed(state, (*lines, *taxes), why, issues)
+    if treatment == vat.OUT_OF_SCOPE:
+        line = _untaxed(state, "VAT", treatment, vat.NOTES[treatment])
+        why = [
+            explained(
+                "tax", "out_of_scope", profile.jurisdiction, country=profile.country, taxable=line.taxable
             )
-        code = "exempt" if profile.is_exempt else "none"
-        why = explained("tax", code, profile.jurisdiction, amount=ZERO)
-        return replace(state, taxes=(), issues=(*state.issues, *issues), trace=(*state.trace, why))
-    taxes = tuple(_taxed(state, rate) for rate in profile.rates)
-    return replace(state, taxes=taxes, trace=(*state.trace, *(_explained(tax) for tax in taxes)))
+        ]
+        return _taxed(state, (line,), why)
+    return _without(state, "none", _rate_missing(profile.jurisdiction))
 
 
-def _taxed(state: BillingState, rate: TaxRate) -> TaxLine:
-    """The rate's tax on the lines it applies to.
+def _without(state: BillingState, code: str, issues: Iterable[Issue] = ()) -> BillingState:
+    return _taxed(state, (), [explained("tax", code, state.tax_profile.jurisdiction, amount=ZERO)], issues)
 
-    An inclusive rate is contained: of 119.00 at 19 % it is 119.00 × 19 / 119 = 19.00, on 100.00. Where inclusive rates
-    meet, each is taken of the price without any of them; an exclusive rate too.
-    """
-    gross_by_contained: dict[Decimal, Decimal] = {}
-    for line in state.lines:
-        if _applies(rate, line):
-            contained = total(
-                each.percent for each in state.tax_profile.rates if each.is_inclusive and _applies(each, line)
-            )
-            net = EXACT.add(line.amount, line.discount)
-            gross_by_contained[contained] = EXACT.add(gross_by_contained.get(contained, ZERO), net)
-    taxable = total(
-        EXACT.divide(EXACT.multiply(gross, HUNDRED), EXACT.add(HUNDRED, contained))
-        for contained, gross in gross_by_contained.items()
+
+def _taxed(
+    state: BillingState, taxes: tuple[TaxLine, ...], why: Iterable[Explanation], issues: Iterable[Issue] = ()
+) -> BillingState:
+    return replace(state, taxes=taxes, issues=(*state.issues, *issues), trace=(*state.trace, *why))
+
+
+def _rate_missing(jurisdiction: str) -> Iterable[Issue]:
+    if jurisdiction:
+        yield Issue(
+            severity="warning",
+            code="tax_rate_missing",
+            sentence=f"No tax rate is in force for {jurisdiction}; no tax is charged.",
+            facts=texts(jurisdiction=jurisdiction),
+        )
+
+
+def _reverse_charged(state: BillingState) -> BillingState:
+    profile = state.tax_profile
+    line = _untaxed(state, "VAT", vat.REVERSE_CHARGE, vat.NOTES[vat.REVERSE_CHARGE])
+    confirmed_on = profile.vat_confirmed_on
+    why = explained(
+        "tax",
+        "reverse_charge",
+        profile.jurisdiction,
+        vat_number=profile.vat_number,
+        evidence=f"confirmed on {confirmed_on}" if confirmed_on else "only its digits checked",
+        taxable=line.taxable,
     )
-    exact = EXACT.multiply(taxable, EXACT.scaleb(rate.percent, -2))
+    issues = []
+    if not profile.seller_vat_number:
+        issues.append(
+            Issue(
+                severity="warning",
+                code="seller_vat_number_missing",
+                sentence="A reverse-charge invoice names the seller's VAT number; set it in the billing profile.",
+            )
+        )
+    return _taxed(state, (line,), [why], issues)
+
+
+def _after_exemptions(state: BillingState) -> tuple[list[TaxExemption], list[TaxRate], list[Issue]]:
+    """The certificates that take effect, the rates they leave, and a warning for each that has run out."""
+    profile, on = state.tax_profile, last_day(state.period, ZoneInfo(state.zone))
+    # Without rates, a certificate says why.
+    owed = [rate.jurisdiction or profile.jurisdiction for rate in profile.rates] or [profile.jurisdiction]
+    exempted = [
+        each
+        for each in profile.exemptions
+        if _is_in_force(each, on) and any(_covers(each, place) for place in owed)
+    ]
+    rates = [
+        rate
+        for rate in profile.rates
+        if not any(_covers(each, rate.jurisdiction or profile.jurisdiction) for each in exempted)
+    ]
+    left = [rate.jurisdiction or profile.jurisdiction for rate in rates]
+    issues = [
+        Issue(
+            severity="warning",
+            code="exemption_expired",
+            sentence=f"The exemption certificate {each.number} ended on {each.ends_on}; tax is charged.",
+            facts=texts(number=each.number, jurisdiction=each.jurisdiction, ends_on=str(each.ends_on)),
+        )
+        for each in profile.exemptions
+        if not _is_in_force(each, on) and any(_covers(each, place) for place in left)
+    ]
+    return exempted, rates, issues
+
+
+def _is_in_force(exemption: TaxExemption, on: date) -> bool:
+    return exemption.starts_on <= on and (exemption.ends_on is None or on < exemption.ends_on)
+
+
+def _covers(exemption: TaxExemption, jurisdiction: str) -> bool:
+    """US covers US-NY and US-NY-NYC, and not USVI."""
+    return not exemption.jurisdiction or f"{jurisdiction}-".startswith(f"{exemption.jurisdiction}-")
+
+
+def _untaxed(state: BillingState, name: str, treatment: str, note: str) -> TaxLine:
+    """A line of no tax, which says why."""
     return TaxLine(
         jurisdiction=state.tax_profile.jurisdiction,
-        name=rate.name,
-        percent=rate.percent,
-        is_inclusive=rate.is_inclusive,
-        taxable=round_minor(taxable, state.currency, state.rounding),
-        amount=round_minor(exact, state.currency, state.rounding),
+        name=name,
+        percent=ZERO,
+        is_inclusive=False,
+        taxable=net_of(state),
+        amount=ZERO,
+        treatment=treatment,
+        note=note,
     )
 
 
-def _applies(rate: TaxRate, line: Line) -> bool:
-    return not rate.lines or (line.code in rate.lines and line.kind not in COMMITMENT_KINDS)
+def _exempt_note(exemption: TaxExemption) -> str:
+    return f"Exempt from tax by certificate {exemption.number} ({exemption.reason})."
 
 
-def _explained(tax: TaxLine) -> Explanation:
+def _exempt_explained(exemption: TaxExemption) -> Explanation:
+    return explained(
+        "tax", "certificate", exemption.jurisdiction, number=exemption.number, reason=exemption.reason
+    )
+
+
+def _explained(tax: TaxLine, rate: TaxRate) -> Explanation:
+    code = "inclusive" if tax.is_inclusive else "exclusive"
     return explained(
         "tax",
-        "inclusive" if tax.is_inclusive else "exclusive",
+        f"compound_{code}" if rate.is_compound else code,
         tax.jurisdiction,
         name=tax.name,
         percent=tax.percent,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 from babel import Locale
 
 from aforo.kernel.periods import Period
+from aforo.tenancy.models import Customer
 from billing.documents.invoice import invoice_context, invoice_html, trace_html, trace_of
+from billing.models import BillingProfile, TaxExemption
+from billing.services.verification import invoice_verify
 from tests.billing.builders import (
     MARCH,
     a_fee,
@@ -20,6 +23,7 @@ from tests.billing.builders import (
     demo_subscription,
     drafted,
     issued,
+    tampering,
     used,
 )
 from tests.workspaces import customer, meter
@@ -45,9 +49,42 @@ def test_the_page_says_what_is_due_and_why():
         "49.72374 is printed as 49.72 (rounded half up).",
         "4,088,665 metered − 500,000 free (500,000 included, 0 taken over) = 3,588,665 billable.",
         "Welcome -$6.79",
-        "Subtotal $135.70 Discount -$6.79 Sales tax (8.875 %) $11.44 Total $140.35 Due $140.35",
+        "Subtotal $135.70 Discount -$6.79 Sales tax (8.875 % of $128.91) $11.44 Total $140.35 Due $140.35",
     ):
         assert said in text
+
+
+def test_the_page_names_both_vat_numbers_and_why_there_is_no_tax():
+    tenant = a_tenant()
+    BillingProfile.objects.create(tenant=tenant, legal_name="Acme", country="DE", vat_number="DE136695976")
+    buyer = customer(tenant, country="FR", vat_number="FR40303265045", currency="EUR")
+    invoice = issued(a_subscription(buyer, a_fee()))
+    # What is known of them since does not change the page.
+    BillingProfile.objects.update(vat_number="DE129274202")
+    Customer.objects.update(vat_number="FR83404833048")
+    text = text_of(page(invoice))
+    for said in (
+        "VAT number DE136695976",
+        "VAT number FR40303265045",
+        "Subtotal €100.00 VAT €0.00 Total €100.00",
+        "Reverse charge: VAT is to be accounted for by the customer (Art. 196 of Directive 2006/112/EC).",
+    ):
+        assert said in text
+    assert invoice_verify(invoice) == []
+    with tampering():
+        invoice.taxes.update(note="No tax.")
+    assert [said.partition(":")[0] for said in invoice_verify(invoice)] == ["tax 1"]
+
+
+def test_the_page_names_the_certificate():
+    tenant = a_tenant()
+    buyer = customer(tenant, tax_jurisdiction="US-NY")
+    TaxExemption.objects.create(
+        tenant=tenant, customer=buyer, number="120", reason="resale", starts_on=date(2026, 1, 1)
+    )
+    text = text_of(page(issued(a_subscription(buyer, a_fee()))))
+    assert "Exempt $0.00 Total $100.00" in text
+    assert "Exempt from tax by certificate 120 (resale)." in text
 
 
 def test_the_page_speaks_the_readers_locale():

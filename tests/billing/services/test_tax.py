@@ -9,7 +9,13 @@ import pytest
 from aforo.kernel.errors import Problem
 from aforo.tenancy.services.tenants import tenant_create
 from billing.models import TaxRate
-from billing.services.tax import tax_rate_create, tax_rate_end
+from billing.services.tax import (
+    tax_exemption_create,
+    tax_exemption_end,
+    tax_rate_create,
+    tax_rate_end,
+)
+from tests.workspaces import customer
 
 pytestmark = pytest.mark.django_db
 
@@ -71,4 +77,30 @@ def test_what_is_no_rate_is_refused(tenant, fields):
 def test_another_tenants_rate_does_not_exist(tenant):
     theirs = rate(tenant_create(slug="other", name="Other"))
     problem = refused(tax_rate_end, tenant=tenant, rate_id=theirs.pk, ends_on=date(2027, 1, 1))
+    assert problem.code == "not_found"
+
+
+def test_a_category_stands_beside_the_general_rate(tenant):
+    rate(tenant)
+    rate(tenant, percent="7", tax_category="books")
+    assert refused(rate, tenant, tax_category="books").code == "input_invalid"
+
+
+def test_a_certificate_is_the_customers_and_one_a_jurisdiction_and_day(tenant):
+    customer(tenant, "cust_abc")
+    named = {"tenant": tenant, "customer": "cust_abc", "number": "C-1", "reason": "resale"}
+    first = tax_exemption_create(**named, starts_on=date(2026, 1, 1), ends_on=date(2027, 1, 1))
+    problem = refused(tax_exemption_create, **{**named, "number": "C-2"}, starts_on=date(2026, 12, 31))
+    assert (
+        problem.detail == "The customer has a certificate of this jurisdiction on some of these days already."
+    )
+    # Renewed, and not only followed.
+    prolonged = tax_exemption_end(tenant=tenant, exemption_id=first.pk, ends_on=date(2028, 1, 1))
+    assert prolonged.ends_on == date(2028, 1, 1)
+    other = tenant_create(slug="other", name="Other")
+    assert (
+        refused(tax_exemption_create, **{**named, "tenant": other}, starts_on=date(2028, 1, 1)).code
+        == "not_found"
+    )
+    problem = refused(tax_exemption_end, tenant=other, exemption_id=first.pk, ends_on=date(2029, 1, 1))
     assert problem.code == "not_found"
