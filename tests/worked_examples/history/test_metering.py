@@ -16,8 +16,10 @@ from aforo.kernel.periods import instant_text
 from billing.services.invoices import invoice_draft, invoice_issue, invoice_preview
 from billing.services.verification import invoice_verify
 from metering.batch import store
+from metering.models import LogPosition
+from metering.writer import Writer
 from tests.billing.builders import MARCH, a_subscription
-from tests.metering.rows import call, submission, tally
+from tests.metering.rows import append, call, submission, tally
 from tests.workspaces import customer, meter, workspace
 
 pytestmark = [pytest.mark.django_db, pytest.mark.promise("P22", "P15")]
@@ -130,3 +132,20 @@ def test_an_event_of_the_last_moment_stays_in_its_month_whenever_it_comes(acme):
         )
     assert (line.amount, line.adjusts) == (Decimal("1.00"), march.number)
     assert invoice_verify(march) == []
+
+
+def test_a_position_that_goes_back_reads_everything_again_and_counts_it_once(acme, redis_empty):
+    """redis #7105, #5433: a consumer's position went back after a restart or a failover."""
+    subscription = a_subscription(
+        acme.customer, {"code": "calls", "meter": acme.meter, "model": "PER_UNIT", "unit_price": Decimal(1)}
+    )
+    with clock_at(NOON):
+        for number in range(10):
+            append(acme, [call(f"k{number}-{each}") for each in range(5)])
+        Writer(0).drain()
+        LogPosition.objects.update(last_id="0-0")
+        append(acme, call("last"))
+        Writer(0).drain()
+    assert tally(acme) == {"received": 51, "accepted": 51, "copies": 50}
+    with clock_at(NOON + timedelta(days=1)):
+        assert invoice_preview(tenant=acme.tenant, subscription_code=subscription.code).invoice.total == 51
