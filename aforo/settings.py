@@ -187,6 +187,7 @@ SPECTACULAR_SETTINGS = {
         "BillRunStatus": "billing.schemas.bill_runs.RUN_STATUSES",
         "InvoiceStatus": "billing.schemas.invoices.STORED_STATUSES",
         "InvoiceShownStatus": "billing.schemas.invoices.SHOWN_STATUSES",
+        "CreditNoteStatus": "billing.schemas.credit_notes.CREDIT_NOTE_STATUSES",
         "ChargeKind": "billing.schemas.rate_plans.CHARGE_KINDS",
         "CouponKind": "billing.schemas.coupons.COUPON_KINDS",
         "GrantKind": "billing.schemas.wallets.GRANT_KINDS",

@@ -1,8 +1,8 @@
 """Every lock that billing takes on rows, so that their order can be seen on one screen.
 
-Order, for whoever takes several: customer, rate plan, bill run item, subscription, coupon, invoice sequence, invoice,
-wallet. Several rows of one table are locked by primary key. All of them last until the transaction ends. `no_key`: rows
-that only refer to the locked one need not wait.
+Order, for whoever takes several: customer, rate plan, bill run item, subscription, coupon, invoice sequence, credit note
+sequence, invoice, wallet, credit note. Several rows of one table are locked by primary key. All of them last until the
+transaction ends. `no_key`: rows that only refer to the locked one need not wait.
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Customer, Tenant
 from aforo.tenancy.selectors.rows import found
 
-from .models import BillRun, BillRunItem, Coupon, Invoice, InvoiceSequence, RatePlan, Subscription, Wallet
+from .models import (
+    BillRun,
+    BillRunItem,
+    Coupon,
+    CreditNote,
+    CreditNoteSequence,
+    Invoice,
+    InvoiceSequence,
+    RatePlan,
+    Subscription,
+    Wallet,
+)
 from .selectors.subscriptions import subscriptions_due
 
 
@@ -122,3 +133,15 @@ def wallet_of_id_locked(tenant: Tenant, wallet_id: UUID) -> Wallet:
     """With customer and tenant; only the wallet itself is locked. Raises Problem not_found."""
     wallets = Wallet.objects.of(tenant).select_related("customer", "tenant")
     return found(wallets.select_for_update(of=("self",)), pk=wallet_id)
+
+
+def credit_note_sequence_locked(tenant: Tenant) -> CreditNoteSequence:
+    """The tenant's number and chain head of credit notes; one is issued at a time."""
+    CreditNoteSequence.objects.get_or_create(tenant=tenant)
+    return CreditNoteSequence.objects.of(tenant).select_for_update().get()
+
+
+def credit_note_locked(tenant: Tenant, note_id: UUID) -> CreditNote:
+    """With its invoice and customer; only the note itself is locked. Raises Problem not_found."""
+    notes = CreditNote.objects.of(tenant).select_related("invoice__customer__parent")
+    return found(notes.select_for_update(no_key=True, of=("self",)), pk=note_id)

@@ -5,6 +5,7 @@ from django.urls import path
 from .api.bill_runs import BillRunsView, BillRunView
 from .api.contracts import ContractsView, ContractView
 from .api.coupons import CouponAttachView, CouponsView, CouponView
+from .api.credit_notes import CreditNoteApplyView, CreditNoteIssueView, CreditNotesView, CreditNoteView
 from .api.invoices import (
     InvoiceHtmlView,
     InvoiceIssueView,
@@ -91,4 +92,8 @@ urlpatterns = [
     path("invoices/<str:name>/trace", InvoiceTraceView.as_view(), name="invoice-trace"),
     path("invoices/<str:name>/html", InvoiceHtmlView.as_view(), name="invoice-html"),
     path("invoices/<str:name>/issue", InvoiceIssueView.as_view(), name="invoice-issue"),
+    path("credit-notes", CreditNotesView.as_view(), name="credit-notes"),
+    path("credit-notes/<uuid:note_id>", CreditNoteView.as_view(), name="credit-note"),
+    path("credit-notes/<uuid:note_id>/issue", CreditNoteIssueView.as_view(), name="credit-note-issue"),
+    path("credit-notes/<uuid:note_id>/apply", CreditNoteApplyView.as_view(), name="credit-note-apply"),
 ]

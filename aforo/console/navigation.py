@@ -40,6 +40,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Billing": (
         ("Bill runs", "play_circle", "billing.billrun"),
         ("Invoices", "receipt_long", "billing.invoice"),
+        ("Credit notes", "undo", "billing.creditnote"),
         ("Ledger", "menu_book", "billing.ledgertransaction"),
     ),
     "Settings": (

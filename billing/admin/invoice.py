@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from aforo.tenancy.admin.buttons import button, link
+from aforo.tenancy.admin.buttons import Ask, button, go_to, link, page_of
 from aforo.tenancy.admin.columns import COLOURS
 from aforo.tenancy.admin.workspace import tenant_of_request
 
 from ..documents.invoice import invoice_context, invoice_html, trace_html
 from ..models import Invoice
+from ..services.credit_notes import credit_note_create
 from ..services.invoices import invoice_issue
-from .base import BillingAdmin, money
+from .base import BillingAdmin, PlainDecimal, money
 from .filters import CustomerFilter, LastDayFilter
+
+
+class Credit(Ask):
+    line = forms.ChoiceField(required=False, widget=UnfoldAdminSelectWidget)
+    amount = PlainDecimal(
+        max_digits=28,
+        decimal_places=4,
+        required=False,
+        help_text="To give back of the line, without its tax, which follows.",
+    )
+    reason = forms.CharField(
+        max_length=300, help_text="The customer reads it.", widget=UnfoldAdminTextInputWidget
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        lines = self.row.lines.filter(amount__gt=0)
+        self.fields["line"].choices = [
+            ("", "All that is left of the invoice"),
+            *((str(line.position), line.description) for line in lines),
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if bool(given.get("line")) != (given.get("amount") is not None):
+            self.add_error("amount", "Name a line and an amount of it, or neither for the whole invoice.")
+        return given
 
 
 @admin.register(Invoice)
@@ -40,7 +71,7 @@ class InvoiceAdmin(BillingAdmin):
         ),
     )
     change_form_outer_before_template = "billing/admin/invoice.html"
-    actions_detail = ("printable", "trace", "issue")
+    actions_detail = ("printable", "trace", "issue", "credit")
     empty_state = "A bill run makes a month's invoices."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -99,3 +130,21 @@ class InvoiceAdmin(BillingAdmin):
     def issue(self, request: HttpRequest, invoice: Invoice) -> str:
         issued = invoice_issue(tenant=tenant_of_request(request), invoice_id=invoice.pk)
         return f"Issued as {issued.number}; {money(issued.due_amount, issued.currency)} are due on {issued.due_on}."
+
+    @button(
+        "Credit",
+        icon="undo",
+        ask=Credit,
+        offered=lambda invoice: invoice.status not in (Invoice.Status.DRAFT, Invoice.Status.VOID),
+        says="Drafts a credit note, with the taxes that follow; nothing is booked before it is issued.",
+    )
+    def credit(
+        self, request: HttpRequest, invoice: Invoice, line: str, amount: Decimal | None, reason: str
+    ) -> HttpResponse:
+        note = credit_note_create(
+            tenant=tenant_of_request(request),
+            invoice=str(invoice.pk),
+            reason=reason,
+            lines=[(int(line), amount)] if line and amount is not None else None,
+        )
+        return go_to(page_of(note))

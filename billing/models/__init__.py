@@ -4,6 +4,7 @@ from .bill_run import BillRun, BillRunItem
 from .catalog import Charge, Offering, OfferingPlan, Product, RatePlan, RatePlanVersion, Tier
 from .contract import Contract
 from .coupon import Coupon, CouponRedemption
+from .credit_note import CreditNote, CreditNoteLine, CreditNoteSequence, CreditNoteTax
 from .invoice import Invoice, InvoiceLine, InvoiceSequence, InvoiceTax
 from .ledger import LedgerEntry, LedgerTransaction
 from .profile import BillingProfile
@@ -19,6 +20,10 @@ __all__ = [
     "Contract",
     "Coupon",
     "CouponRedemption",
+    "CreditNote",
+    "CreditNoteLine",
+    "CreditNoteSequence",
+    "CreditNoteTax",
     "Invoice",
     "InvoiceLine",
     "InvoiceSequence",

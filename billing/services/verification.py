@@ -10,19 +10,21 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from django.db.models import Model
+from django.db.models import F, Model, Sum
 
-from aforo.kernel.canonical import canonical_value, sha256_hex
+from aforo.kernel.canonical import canonical_value, content_hash, sha256_hex
 from aforo.kernel.decimals import trimmed
 from aforo.tenancy.models import Tenant
 
 from .. import posting, proof
-from ..models import Invoice, InvoiceSequence
+from ..models import CreditNote, CreditNoteSequence, Invoice, InvoiceSequence
 from ..pipeline import BrokenStage
 from ..pipeline.adjustments import marks_kept
 from ..pipeline.state import ZERO, BillingState
+from ..selectors.credit_notes import credit_notes_for
 from ..selectors.invoices import issued_invoices_for
-from ..selectors.ledger import trial_balance
+from ..selectors.ledger import ledger_entries_for, trial_balance
+from . import credit_notes
 
 INVOICE_FIGURES = (
     *("subtotal", "commitment", "discount", "tax", "total", "wallet_amount", "due_amount"),
@@ -81,6 +83,40 @@ def ledger_verify(tenant: Tenant) -> list[str]:
     sequence = InvoiceSequence.objects.of(tenant).first() or InvoiceSequence(tenant=tenant)
     if (sequence.last_number, sequence.head_hash) != (last, head):
         found.append(f"sequence: ends at number {sequence.last_number}, and the invoices at {last}")
+    return [*found, *credit_notes_verify(tenant)]
+
+
+def credit_notes_verify(tenant: Tenant) -> list[str]:
+    """What is wrong with a tenant's credit notes: contents, entries, more than was billed, a gap or a break in their row."""
+    found: list[str] = []
+    last, head = 0, ""
+    for note in credit_notes_for(tenant).filter(sequence__isnull=False).order_by("sequence").iterator(1000):
+        name = f"credit note {note.number}"
+        if (note.sequence, note.previous_hash) != (last + 1, head):
+            found.append(f"{name}: is number {note.sequence}, and does not follow number {last}")
+        computed = content_hash(credit_notes.content_of(note))
+        found += _hash_differences(f"{name}: content", computed, note.content_hash)
+        found += _hash_differences(f"{name}: chain hash", credit_notes.chain_hash_of(note), note.chain_hash)
+        entries = ledger_entries_for(tenant).filter(transaction__reference=credit_notes.reference_of(note))
+        booked = {entry.account: entry.amount for entry in entries}
+        wanted = {entry.account: entry.amount for entry in credit_notes.entries_of(note) if entry.amount}
+        found += (f"{name}: {sentence}" for sentence in _sum_differences("ledger entry", wanted, booked))
+        last, head = note.sequence, note.chain_hash
+    sequence = CreditNoteSequence.objects.of(tenant).first() or CreditNoteSequence(tenant=tenant)
+    if (sequence.last_number, sequence.head_hash) != (last, head):
+        found.append(f"credit note sequence: ends at number {sequence.last_number}, and the notes at {last}")
+    overdrawn = (
+        CreditNote.objects.of(tenant)
+        .filter(sequence__isnull=False)
+        .values("invoice__number", "invoice__total")
+        .annotate(credited=Sum("total"))
+        .filter(credited__gt=F("invoice__total"))
+        .order_by("invoice__number")
+    )
+    found += [
+        f"invoice {row['invoice__number']}: {trimmed(row['credited'])} are credited of {trimmed(row['invoice__total'])}"
+        for row in overdrawn
+    ]
     return found
 
 

@@ -153,7 +153,13 @@ class World:
         run = self.made("/v1/bill-runs", {"period": "2026-04", "auto_finalize": False}, 202)
         bill_run_work(tenant=self.owner.tenant, run_id=run["id"])
         (invoice,) = self.api.get("/v1/invoices").json()["data"]
-        self.names |= {"bill-runs": {"run_id": run["id"]}, "invoices": {"name": invoice["id"]}}
+        self.made(f"/v1/invoices/{invoice['id']}/issue", {}, 200)
+        note = self.made("/v1/credit-notes", {"invoice": invoice["id"], "reason": MARK})
+        self.names |= {
+            "bill-runs": {"run_id": run["id"]},
+            "invoices": {"name": invoice["id"]},
+            "credit-notes": {"note_id": note["id"]},
+        }
 
     def address(self, path: str, names: Callable[[str], str]) -> str:
         """The path with each name filled in by the owner's thing, as `names` has it."""

@@ -9,7 +9,7 @@ from aforo.kernel.clock import now
 # A state's colour says whether somebody has to act.
 COLOURS = {
     **dict.fromkeys(
-        ("ACTIVE", "PUBLISHED", "PAID", "COMPLETED", "ISSUED", "REPLAYED", "RESOLVED"), "success"
+        ("ACTIVE", "PUBLISHED", "PAID", "COMPLETED", "ISSUED", "APPLIED", "REPLAYED", "RESOLVED"), "success"
     ),
     **dict.fromkeys(("TRIALING", "OPEN", "RUNNING", "TEST", "DRAFTED", "HELD", "READING"), "info"),
     **dict.fromkeys(

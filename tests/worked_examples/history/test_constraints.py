@@ -15,6 +15,8 @@ from tests.workspaces import customer
 # Where an empty value is meant, each for a reason.
 EMPTY_IS_MEANT = {
     "bill_run_idempotency_key": "a run that nobody gave a key",
+    "credit_note_number": "a draft has no number",
+    "credit_note_sequence": "a draft has no number",
     "invoice_number": "a draft has no number",
     "invoice_sequence": "a draft has no number",
     "correction_replacement": "a voided event has no event in its place",
