@@ -35,7 +35,7 @@ def workload_make(slug: str = "bench") -> Workload:
     from aforo.tenancy.models import Customer
     from aforo.tenancy.services.api_keys import api_key_create
     from aforo.tenancy.services.tenants import tenant_create
-    from billing.models import Offering, RatePlanVersion, Subscription
+    from billing.models import Offering, RatePlanVersion, Subscription, SubscriptionItem
     from billing.services.catalog import (
         charge_add,
         offering_create,
@@ -72,18 +72,27 @@ def workload_make(slug: str = "bench") -> Workload:
     starts_at = datetime(now().year, now().month, 1, tzinfo=UTC) - timedelta(days=62)
     offering = Offering.objects.get(tenant=tenant, code="payg")
     plan_version = RatePlanVersion.objects.get(tenant=tenant, plan__code="payg")
-    Subscription.objects.bulk_create(
+    subscriptions = Subscription.objects.bulk_create(
         Subscription(
             tenant=tenant,
             code=f"sub-{number:05}",
             customer=customer,
             offering=offering,
-            plan_version=plan_version,
             state="ACTIVE",
             starts_at=starts_at,
             anchor_on=starts_at.date(),
         )
         for number, customer in enumerate(customers)
+    )
+    SubscriptionItem.objects.bulk_create(
+        SubscriptionItem(
+            tenant=tenant,
+            subscription=subscription,
+            offering=offering,
+            plan_version=plan_version,
+            starts_at=starts_at,
+        )
+        for subscription in subscriptions
     )
     return Workload(
         tenant_id=tenant.pk,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from aforo.kernel.decimals import EXACT
@@ -25,7 +25,7 @@ from metering.selectors.usage import HourPartial, levels_before, usage_buckets
 from . import proof
 from .models import Invoice, InvoiceLine, Subscription
 from .pipeline import state as values
-from .pipeline.metered import condensed
+from .pipeline.metered import condensed, cuts_of
 from .sources import Asked, Sources, period_of
 
 # Events are accepted for 90 days; an older one comes by the replay of a dead letter. Corrections have no such bound.
@@ -75,15 +75,20 @@ def meter_usage(
     meters: Mapping[str, Meter],
     period: Period,
     read: Callable[[str], Sequence[HourPartial] | None] = lambda key: None,
+    cuts: Sequence[datetime] = (),
 ) -> tuple[values.MeterUsage, ...]:
-    """The usage of each meter in a period, by the meter's key. read: the meter's buckets where they have been read."""
+    """The usage of each meter in a period, by the meter's key.
+
+    read: the meter's buckets where they have been read. cuts: instants at which an hour is split.
+    """
+    inside = [at for at in cuts if at in period and at != period.start]
     of = {"tenant": tenant, "customer_id": customer.pk}
     return tuple(
         values.MeterUsage(
             meter=key,
             hours=tuple(
                 values.HourUsage(hour=part.hour, dimensions=part.dimensions, partial=part.partial)
-                for part in usage_buckets(**of, meter=meters[key], period=period, read=read(key))
+                for part in usage_buckets(**of, meter=meters[key], period=period, cuts=inside, read=read(key))
             ),
             levels=tuple(
                 values.MeterLevel(at=level.at, key=level.key, value=level.value, dimensions=level.dimensions)
@@ -141,7 +146,13 @@ def _closed(
     sealed = proof.unseal(bytes(invoice.sealed_input))
     keys = {charge.meter for charge in sealed.charges if charge.meter}
     meters = {row.key: row.meter() for row in meters_for(tenant).filter(key__in=keys)}
-    usage = meter_usage(tenant=tenant, customer=subscription.customer, meters=meters, period=sealed.period)
+    usage = meter_usage(
+        tenant=tenant,
+        customer=subscription.customer,
+        meters=meters,
+        period=sealed.period,
+        cuts=cuts_of(sealed.charges),
+    )
     given = {name: getattr(sealed, name) for name in values.INPUTS}
     return values.ClosedPeriod(
         invoice=invoice.number,

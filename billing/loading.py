@@ -6,7 +6,7 @@ Which terms hold for a period is decided in docs/decisions/0007-terms-in-force.m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -16,12 +16,12 @@ from aforo.kernel.periods import Period, last_day, local_midnight
 from aforo.tenancy.models import Customer, Tenant
 
 from .closed_periods import closed_periods, meter_usage
-from .models import Charge, CouponRedemption, Subscription, TaxRate
+from .models import CouponRedemption, Subscription, TaxRate
 from .pipeline import state as values
-from .pipeline.metered import condensed
+from .pipeline.metered import condensed, cuts_of
 from .selectors.periods import has_ended, subscription_cycle
 from .selectors.tax import tax_jurisdiction_of
-from .selectors.terms import charge_value
+from .selectors.timeline import charges_of, held_in, tax_categories, versions_held
 from .selectors.wallets import grant_value, grants_for
 from .sources import Asked, Sources
 
@@ -45,28 +45,30 @@ def billing_state(
     sources = sources or Sources(tenant, [(subscription, cycle)])
     asked = sources.asked[subscription.pk]
     customer = subscription.customer
-    version = subscription.plan_version
     has_run = asked.period
     period = has_run or cycle
     if has_run is None and not has_ended(subscription, cycle):
         raise Problem("state_conflict", f"The subscription {subscription.code!r} did not run in {cycle}.")
-    currency = version.plan.currency
+    currency = subscription.offering.currency
     payer = customer.parent or customer
     mode = subscription.offering.billing_mode
-    priced = tuple(charge_value(charge) for charge in version.charges.all()) if has_run else ()
+    held = held_in(subscription.items.all(), period) if has_run else {}
+    charges = charges_of(held, period)
+    versions = versions_held(subscription)
     closed, marks = closed_periods(tenant, sources, asked)
     usage = meter_usage(
         tenant=tenant,
         customer=customer,
-        meters=asked.meters if has_run else {},
+        meters={charge.meter: asked.meters[charge.meter] for charge in charges if charge.meter},
         period=period,
         read=lambda key: sources.buckets(subscription.pk, key),
+        cuts=cuts_of(charges),
     )
     return values.BillingState(
         tenant=str(tenant),
         customer=customer.external_id,
         subscription=subscription.code,
-        plan_version=f"{version.plan.code} v{version.number}",
+        plan_version=", ".join(f"{version.plan.code} v{version.number}" for version in held or versions[-1:]),
         payer=customer.parent.external_id if customer.parent else "",
         currency=currency,
         rounding=sources.profile.rounding,
@@ -74,12 +76,14 @@ def billing_state(
         period=period,
         cycle=cycle,
         as_of=as_of or period.end,
-        charges=priced,
-        usage=tuple(condensed(each, priced) for each in usage),
+        charges=charges,
+        usage=tuple(condensed(each, charges) for each in usage),
         carried_in=_carried_in(sources, asked) if has_run else (),
         contracts=_contracts(subscription, period, cycle, currency) if has_run else (),
         coupons=_coupons(sources, asked, currency) if has_run else (),
-        tax_profile=_tax_profile(sources, customer, version.charges.all(), last_day(period, customer.zone)),
+        tax_profile=_tax_profile(
+            sources, customer, tax_categories(versions, charges), last_day(period, customer.zone)
+        ),
         billing_mode=mode,
         wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),
         closed=closed,
@@ -168,13 +172,13 @@ def _is_in_force(redemption: CouponRedemption, sources: Sources, asked: Asked) -
 
 
 def _tax_profile(
-    sources: Sources, customer: Customer, charges: Iterable[Charge], on: date
+    sources: Sources, customer: Customer, categories: Mapping[str, str], on: date
 ) -> values.TaxProfile:
     jurisdiction, seller = tax_jurisdiction_of(customer), sources.profile
     return values.TaxProfile(
         jurisdiction=jurisdiction,
         is_exempt=customer.is_tax_exempt,
-        rates=_tax_rates(jurisdiction, charges, sources.tax_rates(jurisdiction, on)),
+        rates=_tax_rates(jurisdiction, categories, sources.tax_rates(jurisdiction, on)),
         country=customer.country,
         vat_number=customer.vat_number,
         vat_confirmed_on=customer.vat_confirmed_on,
@@ -194,18 +198,18 @@ def _tax_profile(
 
 
 def _tax_rates(
-    jurisdiction: str, charges: Iterable[Charge], rows: Iterable[TaxRate]
+    jurisdiction: str, categories: Mapping[str, str], rows: Iterable[TaxRate]
 ) -> tuple[values.TaxRate, ...]:
     """The rates as charged: of several of one name the innermost, and beside a category's rate the general one for the rest.
 
-    rows: by position and jurisdiction, the outer ones first.
+    categories: the tax category of each line's code. rows: by position and jurisdiction, the outer ones first.
     """
     nearest = {
         (row.name, row.tax_category): row for row in sorted(rows, key=lambda row: len(row.jurisdiction))
     }
     codes: dict[str, list[str]] = defaultdict(list)
-    for charge in charges:
-        codes[charge.version.plan.product.tax_category].append(charge.code)
+    for code, category in categories.items():
+        codes[category].append(code)
     found = []
     for row in rows:
         if nearest[row.name, row.tax_category] is not row or (

@@ -24,6 +24,7 @@ from .selectors.invoices import live_invoices_of
 from .selectors.periods import billed_period
 from .selectors.profiles import billing_profile_for
 from .selectors.tax import places_around, tax_exemptions_for, tax_jurisdiction_of, tax_rates_for
+from .selectors.timeline import versions_held
 
 # For so long an invoice warns that an exemption has run out.
 EXPIRY_REMEMBERED = timedelta(days=366)
@@ -162,9 +163,13 @@ def _wanted(asked: Asked, period: Period) -> list[Wanted]:
 
 
 def _meters(subscription: Subscription) -> dict[str, Meter]:
-    """Those that the subscription is charged for, by key."""
-    charges = subscription.plan_version.charges.all()
-    return {charge.meter.key: charge.meter.meter() for charge in charges if charge.meter}
+    """Those that the subscription is or was charged for, by key."""
+    return {
+        charge.meter.key: charge.meter.meter()
+        for version in versions_held(subscription)
+        for charge in version.charges.all()
+        if charge.meter
+    }
 
 
 def _invoices(tenant: Tenant, subscription_ids: list[UUID]) -> dict[UUID, list[Invoice]]:

@@ -27,6 +27,7 @@ from .api.rate_plans import (
 )
 from .api.subscriptions import (
     SubscriptionCancelView,
+    SubscriptionChangeView,
     SubscriptionMoveView,
     SubscriptionPeriodsView,
     SubscriptionsView,
@@ -61,6 +62,7 @@ urlpatterns = [
     path("subscriptions", SubscriptionsView.as_view(), name="subscriptions"),
     path("subscriptions/<str:code>", SubscriptionView.as_view(), name="subscription"),
     path("subscriptions/<str:code>/move", SubscriptionMoveView.as_view(), name="subscription-move"),
+    path("subscriptions/<str:code>/change", SubscriptionChangeView.as_view(), name="subscription-change"),
     path("subscriptions/<str:code>/cancel", SubscriptionCancelView.as_view(), name="subscription-cancel"),
     path("subscriptions/<str:code>/periods", SubscriptionPeriodsView.as_view(), name="subscription-periods"),
     path("contracts", ContractsView.as_view(), name="contracts"),

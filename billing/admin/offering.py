@@ -27,7 +27,7 @@ class OfferingForm(RowForm):
     plans = forms.ModelMultipleChoiceField(
         queryset=RatePlan.objects.none(),
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="Of one currency; a subscription is on one of them.",
+        help_text="Of one currency. A standalone offering is sold with one of them, a bundle or an add-on with all.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -53,11 +53,17 @@ class PlanInline(BillingInline):
 @admin.register(Offering)
 class OfferingAdmin(BillingAdmin):
     form = OfferingForm
-    list_display = ("code", "name", "billing_mode", "currency", "plan_names", "payment_terms_days")
-    list_filter = (("billing_mode", ChoicesDropdownFilter),)
+    list_display = ("code", "name", "kind", "billing_mode", "interval", "currency", "plan_names")
+    list_filter = (("kind", ChoicesDropdownFilter), ("billing_mode", ChoicesDropdownFilter))
     search_fields = ("code", "name")
-    add_fieldsets = ((None, {"fields": (("code", "name"), "plans", ("billing_mode", "payment_terms_days"))}),)
-    fieldsets = ((None, {"fields": (("code", "name"), ("billing_mode", "currency"), "payment_terms_days")}),)
+    add_fieldsets = (
+        (None, {"fields": (("code", "name"), "kind", "plans", ("billing_mode", "payment_terms_days"))}),
+        ("Periods", {"fields": (("interval", "alignment"), "trial_days")}),
+    )
+    fieldsets = (
+        (None, {"fields": (("code", "name"), ("kind", "currency"), ("billing_mode", "payment_terms_days"))}),
+        ("Periods", {"fields": (("interval", "alignment"), "trial_days")}),
+    )
     inlines = (PlanInline,)
     empty_state = "An offering is what customers buy: one or more rate plans, and how they pay."
 

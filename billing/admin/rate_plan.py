@@ -177,7 +177,7 @@ class RatePlanVersionAdmin(BillingAdmin):
         rows = super().get_queryset(request).select_related("plan")
         return rows.annotate(
             charges_counted=Count("charges", distinct=True),
-            subscriptions_counted=Count("subscriptions", distinct=True),
+            subscriptions_counted=Count("items__subscription", distinct=True),
         )
 
     @display(description="Version", ordering="plan__code")

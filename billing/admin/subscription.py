@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -24,16 +24,40 @@ from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
 from ..documents.invoice import invoice_html
-from ..models import Coupon, CouponRedemption, RatePlanVersion, Subscription, SubscriptionPhase
+from ..models import (
+    Coupon,
+    CouponRedemption,
+    RatePlanVersion,
+    Subscription,
+    SubscriptionItem,
+    SubscriptionPhase,
+)
+from ..models.catalog import TRIAL_DAYS_MAX
 from ..models.subscription import ENDED, LEGAL_MOVES, SubscriptionState
 from ..services.coupons import coupon_attach
 from ..services.invoices import invoice_preview
+from ..services.subscription_items import subscription_change
 from ..services.subscriptions import subscription_cancel, subscription_create, subscription_move
-from .base import BillingAdmin, BillingInline
+from .base import BillingAdmin, BillingInline, PlainDecimal
 from .filters import CustomerFilter
 
 
 class SubscriptionForm(RowForm):
+    plan_version = forms.ModelChoiceField(
+        queryset=RatePlanVersion.objects.none(),
+        required=False,
+        empty_label="The newest of what the offering has",
+        help_text="Pinned: later versions do not change this subscription. A bundle is sold with all of its plans.",
+        widget=UnfoldAdminSelectWidget,
+    )
+    quantity = PlainDecimal(required=False, min_value=0, help_text="How often the fees are due; empty: once.")
+    trial_days = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=TRIAL_DAYS_MAX,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Days of which nothing is billed; empty: the offering's.",
+    )
     starts_on = forms.DateField(
         required=False,
         widget=UnfoldAdminSingleDateWidget,
@@ -42,13 +66,14 @@ class SubscriptionForm(RowForm):
     anchor_on = forms.DateField(
         required=False,
         widget=UnfoldAdminSingleDateWidget,
-        help_text="Its day of month begins each period; empty: the first billed day.",
+        help_text="Its day of month begins each period; empty: the first billed day, or the calendar's.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "plan_version" in self.fields:
-            self.fields["plan_version"].required = False
+            on_sale = RatePlanVersion.objects.of(self.tenant).filter(status=RatePlanVersion.Status.PUBLISHED)
+            self.fields["plan_version"].queryset = on_sale.select_related("plan")
 
 
 def _reason() -> forms.CharField:
@@ -67,6 +92,35 @@ class Move(Ask):
             for choice in SubscriptionState.choices
             if choice[0] in legal - {SubscriptionState.CANCELLED}
         ]
+
+
+class Change(Ask):
+    item = forms.ModelChoiceField(
+        label="What it holds", queryset=SubscriptionItem.objects.none(), widget=UnfoldAdminSelectWidget
+    )
+    plan_version = forms.ModelChoiceField(
+        label="To be held",
+        required=False,
+        queryset=RatePlanVersion.objects.none(),
+        empty_label="As before",
+        widget=UnfoldAdminSelectWidget,
+    )
+    quantity = PlainDecimal(required=False, min_value=0, help_text="Empty: as before.")
+    starts_on = forms.DateField(
+        required=False,
+        label="First day of it",
+        help_text="In the customer's zone; empty: now.",
+        widget=UnfoldAdminSingleDateWidget,
+    )
+
+    def __init__(self, *args: Any, row: Subscription, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        items = row.items.filter(ends_at=None).select_related("plan_version__plan")
+        self.fields["item"].queryset = items
+        self.fields["item"].initial = items.first()
+        self.fields["plan_version"].queryset = RatePlanVersion.objects.filter(
+            plan__in=row.offering.plans.values("plan"), status=RatePlanVersion.Status.PUBLISHED
+        ).select_related("plan")
 
 
 class Cancellation(Ask):
@@ -91,6 +145,12 @@ def _is_running(subscription: Subscription) -> bool:
     return subscription.state not in ENDED
 
 
+class ItemInline(BillingInline):
+    model = SubscriptionItem
+    verbose_name_plural = "Timeline"
+    fields = readonly_fields = ("plan_version", "quantity", "starts_at", "ends_at", "trial_ends_at")
+
+
 class PhaseInline(BillingInline):
     model = SubscriptionPhase
     verbose_name_plural = "Phases"
@@ -107,36 +167,38 @@ class CouponInline(BillingInline):
 class SubscriptionAdmin(BillingAdmin):
     form = SubscriptionForm
     renamed = {"plan": "plan_version", "version": "plan_version", "starts_at": "starts_on"}
-    list_display = ("code", "customer", "offering", "plan_version", "state_label", "starts_at", "ends_at")
-    list_select_related = ("customer", "offering", "plan_version__plan")
+    list_display = ("code", "customer", "offering", "state_label", "starts_at", "ends_at")
+    list_select_related = ("customer", "offering")
     list_filter = (("state", ChoicesDropdownFilter), ("offering", OwnRelatedFilter), CustomerFilter)
     list_filter_submit = True
     search_fields = ("code", "customer__external_id", "customer__name")
     autocomplete_fields = ("customer",)
     add_fieldsets = (
-        (None, {"fields": ("code", "customer", ("offering", "plan_version"), ("starts_on", "anchor_on"))}),
+        (
+            None,
+            {
+                "fields": (
+                    "code",
+                    "customer",
+                    ("offering", "plan_version"),
+                    ("quantity", "trial_days"),
+                    ("starts_on", "anchor_on"),
+                )
+            },
+        ),
     )
     fieldsets = (
-        (None, {"fields": (("code", "state_label"), "customer", ("offering", "plan_version"))}),
-        ("Periods", {"fields": (("starts_at", "ends_at"), "anchor_on")}),
+        (None, {"fields": (("code", "state_label"), "customer", "offering")}),
+        ("Periods", {"fields": (("starts_at", "ends_at"), ("interval", "anchor_on"))}),
     )
     readonly_fields = ("state_label",)
-    inlines = (CouponInline, PhaseInline)
-    actions_detail = ("preview", "attach_coupon", "move", "cancel")
+    inlines = (ItemInline, CouponInline, PhaseInline)
+    actions_detail = ("preview", "change", "attach_coupon", "move", "cancel")
     empty_state = "A subscription puts a customer on an offering; from its start its usage is billed."
 
     @display(description="State", ordering="state", label=COLOURS)
     def state_label(self, subscription: Subscription) -> str:
         return subscription.state
-
-    def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if db_field.name == "plan_version":
-            on_sale: QuerySet = field.queryset.filter(status=RatePlanVersion.Status.PUBLISHED)
-            field.queryset = on_sale.select_related("plan")
-            field.empty_label = "The newest of the offering's plan"
-            field.help_text = "Pinned: later versions do not change this subscription."
-        return field
 
     def create(
         self, tenant: Tenant, *, customer: Any, offering: Any, plan_version: Any, **fields: Any
@@ -146,8 +208,9 @@ class SubscriptionAdmin(BillingAdmin):
             if plan_version is not None
             else {}
         )
+        given = {name: value for name, value in fields.items() if value is not None}
         return subscription_create(
-            tenant=tenant, customer=customer.external_id, offering=offering.code, **pinned, **fields
+            tenant=tenant, customer=customer.external_id, offering=offering.code, **pinned, **given
         )
 
     @link("Preview", icon="preview")
@@ -158,6 +221,38 @@ class SubscriptionAdmin(BillingAdmin):
             messages.error(request, problem.detail)
             return redirect(page_of(subscription))
         return HttpResponse(invoice_html(document.invoice, document.lines, document.taxes))
+
+    @button(
+        "Change",
+        icon="tune",
+        ask=Change,
+        offered=_is_running,
+        says="Goes on with another plan, version or quantity; fees are billed by their share of the period.",
+    )
+    def change(
+        self,
+        request: HttpRequest,
+        subscription: Subscription,
+        item: SubscriptionItem,
+        plan_version: RatePlanVersion | None,
+        quantity: Decimal | None,
+        starts_on: date | None,
+    ) -> str:
+        zone = subscription.customer.zone
+        wanted = (
+            {"to_plan": plan_version.plan.code, "version": plan_version.number}
+            if plan_version is not None
+            else {}
+        )
+        subscription_change(
+            tenant=tenant_of_request(request),
+            code=subscription.code,
+            plan=item.plan_version.plan.code,
+            quantity=quantity,
+            at=local_midnight(starts_on, zone) if starts_on else None,
+            **wanted,
+        )
+        return "The subscription is changed; its timeline says from when on."
 
     @button(
         "Coupon",

@@ -17,6 +17,7 @@ from aforo.http.serializers import asked
 from ..models import Subscription
 from ..schemas.subscriptions import (
     CancellationSerializer,
+    ChangeSerializer,
     MoveSerializer,
     NewSubscriptionSerializer,
     PeriodsQuery,
@@ -25,19 +26,30 @@ from ..schemas.subscriptions import (
     SubscriptionsQuery,
 )
 from ..selectors.subscriptions import subscription_for, subscription_periods, subscriptions_listed
+from ..services.subscription_items import subscription_change
 from ..services.subscriptions import subscription_cancel, subscription_create, subscription_move
 
 _SUBSCRIPTION = {
     "code": "sub-1",
     "customer": "cust_abc",
     "offering": "llm",
-    "plan": "llm-payg",
-    "version": 1,
     "currency": "USD",
     "state": "ACTIVE",
     "starts_at": "2026-02-28T18:30:00Z",
     "ends_at": None,
+    "interval": "month",
     "anchor_on": "2026-03-01",
+    "items": [
+        {
+            "offering": "llm",
+            "plan": "llm-payg",
+            "version": 1,
+            "quantity": "1",
+            "starts_at": "2026-02-28T18:30:00Z",
+            "ends_at": None,
+            "trial_ends_at": None,
+        }
+    ],
     "coupons": ["welcome"],
     "phases": [
         {"before": "", "after": "ACTIVE", "reason": "created", "moved_at": "2026-03-01T09:00:00Z"},
@@ -68,8 +80,8 @@ class SubscriptionsView(GenericAPIView):
     @extend_schema(
         tags=["subscriptions"],
         summary="Put a customer on an offering",
-        description="The version is pinned: what is published later does not change it. Periods are monthly and cut at "
-        "midnight in the customer's zone.",
+        description="The versions are pinned: what is published later does not change them. Periods are the offering's "
+        "months, quarters or years, cut at midnight in the customer's zone.",
         parameters=[IDEMPOTENCY_KEY],
         request=NewSubscriptionSerializer,
         responses={
@@ -127,7 +139,8 @@ class SubscriptionMoveView(GenericAPIView):
     @extend_schema(
         tags=["subscriptions"],
         summary="Move a subscription's state",
-        description="Along the legal moves; each writes a phase that is never edited. EXPIRED and CANCELLED end it.",
+        description="Along the legal moves; each writes a phase that is never edited. EXPIRED and CANCELLED end it. PAUSED "
+        "closes what it holds, ACTIVE after it opens the same again, and nothing in between is billed.",
         parameters=[IDEMPOTENCY_KEY],
         request=MoveSerializer,
         responses={
@@ -149,6 +162,47 @@ class SubscriptionMoveView(GenericAPIView):
     def post(self, request: Request, code: str) -> Response:
         moved = subscription_move(tenant=request.user.tenant, code=code, **asked(MoveSerializer, request))
         return Response(SubscriptionSerializer(moved).data)
+
+
+class SubscriptionChangeView(GenericAPIView):
+    scopes: ClassVar = {"POST": "write"}
+    queryset = Subscription.objects.none()
+    serializer_class = SubscriptionSerializer
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="Change what a subscription holds",
+        description="Another plan, version or quantity from an instant on; fees are billed by their share of the period. "
+        "What was to change later of the same plan is given up.",
+        parameters=[IDEMPOTENCY_KEY],
+        request=ChangeSerializer,
+        responses={
+            200: SubscriptionSerializer,
+            **problems(
+                "body_unreadable",
+                "idempotency_reused",
+                input_invalid="plan is missing; the subscription holds llm-payg, support.",
+                not_found=_NOT_FOUND,
+                state_conflict="Invoice INV-000001 bills the subscription until 2026-04-01T00:00:00Z; change it then or "
+                "later.",
+            ),
+        },
+        examples=[
+            OpenApiExample("upgrade", value={"to_plan": "llm-pro"}, request_only=True),
+            OpenApiExample(
+                "five seats from the next period on",
+                value={"quantity": "5", "at_period_end": True},
+                request_only=True,
+            ),
+            _ANSWER,
+        ],
+    )
+    @idempotent
+    def post(self, request: Request, code: str) -> Response:
+        changed = subscription_change(
+            tenant=request.user.tenant, code=code, **asked(ChangeSerializer, request)
+        )
+        return Response(SubscriptionSerializer(changed).data)
 
 
 class SubscriptionCancelView(GenericAPIView):

@@ -8,7 +8,7 @@ from .credit_note import CreditNote, CreditNoteLine, CreditNoteSequence, CreditN
 from .invoice import Invoice, InvoiceLine, InvoiceSequence, InvoiceTax
 from .ledger import LedgerEntry, LedgerTransaction
 from .profile import BillingProfile
-from .subscription import Subscription, SubscriptionPhase
+from .subscription import Subscription, SubscriptionItem, SubscriptionPhase
 from .tax import TaxExemption, TaxRate
 from .wallet import Wallet, WalletBurn, WalletGrant, WalletHold, WalletHoldPart, WalletMovement
 
@@ -36,6 +36,7 @@ __all__ = [
     "RatePlan",
     "RatePlanVersion",
     "Subscription",
+    "SubscriptionItem",
     "SubscriptionPhase",
     "TaxExemption",
     "TaxRate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 
 from aforo.kernel.clock import now
@@ -196,8 +197,30 @@ class Tier(TenantRow):
         return f"up to {self.up_to.normalize():f}" if self.up_to is not None else "without end"
 
 
+# Ten years.
+TRIAL_DAYS_MAX = 3650
+
+
+class Interval(models.TextChoices):
+    MONTH = "month", "Month"
+    QUARTER = "quarter", "Quarter"
+    YEAR = "year", "Year"
+
+
 class Offering(TenantRow):
-    """What a customer buys: rate plans with a billing mode."""
+    """What a customer buys: rate plans with a billing mode, billed once an interval.
+
+    interval, alignment, trial_days: what a new subscription begins with; a running one keeps its own.
+    """
+
+    class Kind(models.TextChoices):
+        STANDALONE = "STANDALONE", "Standalone: one of its plans at a time"
+        BUNDLE = "BUNDLE", "Bundle: all of its plans on one invoice"
+        ADDON = "ADDON", "Add-on: its plans beside a running subscription"
+
+    class Alignment(models.TextChoices):
+        ANNIVERSARY = "anniversary", "From the day of the start"
+        CALENDAR = "calendar", "From the first day of the calendar's own interval"
 
     class BillingMode(models.TextChoices):
         POSTPAID = "POSTPAID", "Postpaid: invoiced"
@@ -207,7 +230,15 @@ class Offering(TenantRow):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     code = CodeField()
     name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.STANDALONE)
     billing_mode = models.CharField(max_length=8, choices=BillingMode.choices, default=BillingMode.POSTPAID)
+    interval = models.CharField(max_length=7, choices=Interval.choices, default=Interval.MONTH)
+    alignment = models.CharField(max_length=11, choices=Alignment.choices, default=Alignment.ANNIVERSARY)
+    trial_days = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(TRIAL_DAYS_MAX)],
+        help_text="Days from the start of which nothing is billed.",
+    )
     currency = CurrencyField(default="USD")
     payment_terms_days = models.PositiveSmallIntegerField(default=30)
 

@@ -1,4 +1,4 @@
-"""Subscription: a customer on a pinned offering and rate-plan version."""
+"""Subscription: a customer on an offering, and the items that say which plan version it holds when."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from aforo.kernel.clock import now
 from aforo.kernel.identifiers import uuid7
 from aforo.tenancy.models import Customer, TenantRow
 
-from .catalog import Offering, RatePlanVersion
-from .fields import CodeField
+from .catalog import Interval, Offering, RatePlanVersion
+from .fields import CodeField, RateField
 
 
 class SubscriptionState(models.TextChoices):
@@ -41,23 +41,25 @@ ENDED = frozenset(state for state, moves in LEGAL_MOVES.items() if not moves)
 
 
 class Subscription(TenantRow):
-    """Monthly periods from the anchor's day, cut at midnight in the customer's zone.
+    """Periods of one interval from the anchor's day, cut at midnight in the customer's zone.
 
-    starts_at: the first billed instant. ends_at: the first instant no longer billed; null while open, and the same as
+    starts_at: its first instant. ends_at: the first instant no longer billed; null while open, and the same as
     starts_at where it was cancelled before it started.
-    anchor_on: the local date whose day of month sets the boundaries; the 1st for calendar months.
+    anchor_on: the local date that sets the boundaries; the interval's first for calendar periods.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     code = CodeField(help_text="The tenant's own name of it.")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="subscriptions")
     offering = models.ForeignKey(Offering, on_delete=models.PROTECT, related_name="+")
-    plan_version = models.ForeignKey(RatePlanVersion, on_delete=models.PROTECT, related_name="subscriptions")
     state = models.CharField(
         max_length=13, choices=SubscriptionState.choices, default=SubscriptionState.CREATED, editable=False
     )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)
+    interval = models.CharField(
+        max_length=7, choices=Interval.choices, default=Interval.MONTH, editable=False
+    )
     anchor_on = models.DateField()
     created_at = models.DateTimeField(default=now, editable=False)
     # Set by a trigger to the database's own clock at every write: whoever keeps subscriptions in memory asks for it.
@@ -80,6 +82,43 @@ class Subscription(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.customer.external_id}: {self.code}"
+
+
+class SubscriptionItem(TenantRow):
+    """A stretch of time in which a subscription holds a plan version, in a quantity. The items of a plan never overlap.
+
+    offering: what it is sold by: the subscription's own, or an add-on. quantity: how often its fees are due; usage does
+    not ask for it. ends_at: null while it is open; it ends with its subscription anyway.
+    trial_ends_at: its first billed instant where it has a trial, which may lie outside of the stretch.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="items")
+    offering = models.ForeignKey(Offering, on_delete=models.PROTECT, related_name="+")
+    plan_version = models.ForeignKey(RatePlanVersion, on_delete=models.PROTECT, related_name="items")
+    quantity = RateField(default=1)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+    trial_ends_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="subscription_item_span",
+                condition=models.Q(ends_at__isnull=True) | models.Q(ends_at__gte=models.F("starts_at")),
+                violation_error_message="An item does not end before it starts.",
+            ),
+            models.CheckConstraint(
+                name="subscription_item_quantity",
+                condition=models.Q(quantity__gte=0),
+                violation_error_message="A quantity is zero or more.",
+            ),
+        ]
+        ordering = ["starts_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.quantity.normalize():f} × {self.plan_version}"
 
 
 class SubscriptionPhase(TenantRow):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
+from aforo.kernel.decimals import total
 from aforo.kernel.periods import Period
-from metering.aggregation import EMPTY, Partial, finish, merge
+from metering.aggregation import EMPTY, Aggregation, Partial, finish, mean_level, merge
 
+from ..proration import prorated, share
 from .state import ZERO, Charge, HourUsage, MeterLevel, MeterUsage
+
+UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +30,38 @@ class Metered:
 
 
 def usage_of(charge: Charge, usage: Iterable[MeterUsage]) -> tuple[HourUsage, ...]:
-    """The hours that the charge bills: of its meter, with every dimension its filters name; in order of time."""
+    """The hours of the charge's meter with every dimension its filters name, in order of time.
+
+    Also those outside its spans: a level lasts from before them. `metered` bills what is inside.
+    """
     hours = (
         hour
         for meter in usage
         if meter.meter == charge.meter
         for hour in meter.hours
-        if is_billed_by(charge, hour)
+        if _is_let_in(charge, hour)
     )
     return tuple(sorted(hours, key=lambda hour: (hour.hour, hour.dimensions)))
 
 
-def is_billed_by(charge: Charge, usage: HourUsage | MeterLevel) -> bool:
+def is_billed_by(charge: Charge, hour: HourUsage) -> bool:
+    return _is_let_in(charge, hour) and is_held(charge, hour.hour)
+
+
+def is_held(charge: Charge, at: datetime) -> bool:
+    """Whether an instant of the billed period lies in one of the charge's spans."""
+    return not charge.spans or any(at in span.period for span in charge.spans)
+
+
+def cuts_of(charges: Iterable[Charge]) -> tuple[datetime, ...]:
+    """Where the charges' spans begin and end: an hour of usage is cut there."""
+    edges = {
+        edge for charge in charges for span in charge.spans for edge in (span.period.start, span.period.end)
+    }
+    return tuple(sorted(edges))
+
+
+def _is_let_in(charge: Charge, usage: HourUsage | MeterLevel) -> bool:
     return set(charge.filters) <= set(usage.dimensions)
 
 
@@ -46,49 +72,77 @@ def level_of(charge: Charge, usage: Iterable[MeterUsage]) -> Decimal:
         for meter in usage
         if meter.meter == charge.meter
         for level in meter.levels
-        if is_billed_by(charge, level)
+        if _is_let_in(charge, level)
     ]
     return max(levels)[2] if levels else ZERO
 
 
 def metered(charge: Charge, hours: Iterable[HourUsage], period: Period, level: Decimal = ZERO) -> Metered:
-    """Merge the hours, finish the aggregation, convert to the billed unit.
+    """Merge the hours inside the charge's spans, finish the aggregation, convert to the billed unit.
 
     period, level: for WEIGHTED_SUM, which is an average over the period and begins at a level.
     """
-    partial = _merged([hour.partial for hour in hours])
-    aggregated = finish(
-        charge.aggregation, partial, percentile=charge.percentile, period=period, initial=level
-    )
+    hours = tuple(hours)
+    partial = _merged([hour.partial for hour in hours if is_held(charge, hour.hour)])
+    if charge.spans and charge.aggregation is Aggregation.WEIGHTED_SUM:
+        aggregated = _level_held(charge, hours, period, level)
+    else:
+        aggregated = finish(
+            charge.aggregation, partial, percentile=charge.percentile, period=period, initial=level
+        )
     units = aggregated if charge.conversion is None else charge.conversion.of(aggregated)
     return Metered(
         aggregated=aggregated, units=units, event_count=partial.count, value_count=partial.value_count
     )
 
 
+def _level_held(charge: Charge, hours: tuple[HourUsage, ...], period: Period, level: Decimal) -> Decimal:
+    """The level's average over the period, taken as zero outside of the spans; the parts of all spans add up.
+
+    8 seats, held for 15 of 30 days: 4.
+    """
+    samples = [sample for hour in hours for sample in hour.partial.values if sample.value is not None]
+    parts = []
+    for span in charge.spans:
+        before = [(each.at, each.key, each.value or ZERO) for each in samples if each.at < span.period.start]
+        mean = mean_level(samples, span.period, max(before)[2] if before else level)
+        parts.append(prorated(mean, *share(period, span.period, basis="second", zone=UTC)))
+    return total(parts)
+
+
 def exceeded_in(
     charge: Charge, hours: tuple[HourUsage, ...], period: Period, units: Decimal, level: Decimal = ZERO
 ) -> datetime | None:
     """The first hour in which more than *units* were reached; the excess is in it and in the hours after it."""
+    if charge.spans and charge.aggregation is Aggregation.WEIGHTED_SUM:
+        # Which of the hours a span holds must stay known.
+        for number, hour in enumerate(hours, start=1):
+            if metered(charge, hours[:number], period, level).units > units:
+                return hour.hour
+        return None
     partial = EMPTY
     for hour in hours:
-        partial = merge(partial, hour.partial)
-        so_far = HourUsage(hour=hour.hour, dimensions=(), partial=partial)
-        if metered(charge, (so_far,), period, level).units > units:
-            return hour.hour
+        if is_held(charge, hour.hour):
+            partial = merge(partial, hour.partial)
+            so_far = HourUsage(hour=hour.hour, dimensions=(), partial=partial)
+            # The dimensions are let in already.
+            if metered(charge, (so_far,), period, level).units > units:
+                return hour.hour
     return None
 
 
 def condensed(usage: MeterUsage, charges: Iterable[Charge]) -> MeterUsage:
-    """The usage with one entry for each set of dimensions, where no charge's quota asks for the hours.
+    """The usage with one entry for each set of dimensions between two cuts, where no charge's quota asks for the hours.
 
     Bills the same to the byte; a sealed month is then some hundred bytes and not a hundred thousand.
     """
-    if any(charge.meter == usage.meter and charge.quota_units is not None for charge in charges):
+    own = [charge for charge in charges if charge.meter == usage.meter]
+    if any(charge.quota_units is not None for charge in own):
         return usage
-    by_dimensions: dict[tuple[tuple[str, str], ...], list[HourUsage]] = {}
+    cuts = cuts_of(own)
+    merging: dict[tuple[tuple[tuple[str, str], ...], int], list[HourUsage]] = {}
     for hour in usage.hours:
-        by_dimensions.setdefault(hour.dimensions, []).append(hour)
+        merging.setdefault((hour.dimensions, bisect_right(cuts, hour.hour)), []).append(hour)
     return replace(
         usage,
         hours=tuple(
@@ -97,7 +151,7 @@ def condensed(usage: MeterUsage, charges: Iterable[Charge]) -> MeterUsage:
                 dimensions=dimensions,
                 partial=_merged([hour.partial for hour in hours]),
             )
-            for dimensions, hours in sorted(by_dimensions.items())
+            for (dimensions, _), hours in sorted(merging.items())
         ),
     )
 

@@ -17,7 +17,7 @@ from metering.meters import Conversion
 from ..burn import Grant
 from ..pricing.terms import Terms, TierCharge
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 
 # The editions of the money rules, oldest first. A deliberate change of one appends the next; the old branch stays for what
 # was sealed before, and asks BillingState.follows. docs/billing/rule_versions.md says what each one changed.
@@ -42,6 +42,14 @@ class Rollover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A stretch of time in which a charge is held. quantity: how often a fee is due; of usage it says nothing."""
+
+    period: Period
+    quantity: Decimal = ONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """A priced meter or fee, resolved: contract prices are already in its terms.
 
@@ -51,6 +59,7 @@ class Charge:
     quota_units: the plan's quota for the period in units, None for none. over_quota: CHARGE, BLOCK or IGNORE.
     minimum_amount, maximum_amount: bounds of the line, None for none.
     proration: "day" or "second".
+    spans: when it is held, in order and without overlap; empty for all of the billed period, once.
     """
 
     code: str
@@ -71,13 +80,14 @@ class Charge:
     minimum_amount: Decimal | None = None
     maximum_amount: Decimal | None = None
     proration: str = "day"
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HourUsage:
     """What one UTC hour brought to a meter under one set of dimensions.
 
-    hour: its start; of an hour cut by the period's boundary, only the part inside counts here.
+    hour: its first instant; an hour that the period's or a span's boundary cuts is one entry for each part.
     dimensions: (name, value) pairs in the meter's order.
     """
 

@@ -7,8 +7,9 @@ from rest_framework import serializers
 from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
 
 from ..models import Subscription
+from ..models.catalog import TRIAL_DAYS_MAX, Interval
 from ..models.subscription import SubscriptionState
-from .fields import DayField
+from .fields import DayField, RateField
 from .invoices import PeriodSerializer
 
 PERIODS_MAX = 120
@@ -19,7 +20,7 @@ class NewSubscriptionSerializer(StrictSerializer):
     customer = serializers.CharField(help_text="Its external_id.")
     offering = serializers.CharField(help_text="Its code; its currency is the customer's.")
     plan = serializers.CharField(
-        required=False, help_text="Code of one of the offering's plans, if it has several."
+        required=False, help_text="Code of one of the plans of a standalone offering, if it has several."
     )
     version = serializers.IntegerField(
         required=False, min_value=1, help_text="Number of a published version; the newest if left out."
@@ -30,6 +31,22 @@ class NewSubscriptionSerializer(StrictSerializer):
         required=False,
         help_text="Local day whose day of month starts each period; the start's if left out. Clipped at month end.",
     )
+    quantity = RateField(required=False, min_value=0, help_text="How often the fees are due; 1 if left out.")
+    trial_days = serializers.IntegerField(
+        required=False, min_value=0, max_value=TRIAL_DAYS_MAX, help_text="The offering's if left out."
+    )
+
+
+class ItemSerializer(serializers.Serializer):
+    """A stretch of time in which the subscription holds a plan version."""
+
+    offering = serializers.CharField(source="offering.code")
+    plan = serializers.CharField(source="plan_version.plan.code")
+    version = serializers.IntegerField(source="plan_version.number")
+    quantity = RateField()
+    starts_at = InstantField()
+    ends_at = InstantField(allow_null=True, help_text="Null while it is open.")
+    trial_ends_at = InstantField(allow_null=True, help_text="First billed instant after a trial.")
 
 
 class PhaseSerializer(serializers.Serializer):
@@ -43,13 +60,13 @@ class SubscriptionSerializer(serializers.Serializer):
     code = serializers.CharField()
     customer = serializers.CharField(source="customer.external_id")
     offering = serializers.CharField(source="offering.code")
-    plan = serializers.CharField(source="plan_version.plan.code")
-    version = serializers.IntegerField(source="plan_version.number")
     currency = serializers.CharField(source="offering.currency")
     state = serializers.ChoiceField(SubscriptionState.choices)
-    starts_at = InstantField(help_text="First billed instant.")
+    starts_at = InstantField(help_text="Its first instant.")
     ends_at = InstantField(allow_null=True, help_text="First instant no longer billed.")
-    anchor_on = serializers.DateField()
+    interval = serializers.ChoiceField(Interval.choices)
+    anchor_on = serializers.DateField(help_text="What the periods are counted from.")
+    items = ItemSerializer(many=True, help_text="What it holds, held and will hold.")
     coupons = serializers.SerializerMethodField(help_text="In the order they were attached.")
     phases = PhaseSerializer(many=True, help_text="Every move of its state.")
     created_at = InstantField()
@@ -68,6 +85,25 @@ class MoveSerializer(StrictSerializer):
     to = serializers.ChoiceField(SubscriptionState.choices)
     reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
     at = InstantField(required=False, help_text="When it moved; now if left out, not in the future.")
+
+
+class ChangeSerializer(StrictSerializer):
+    plan = serializers.CharField(
+        required=False, help_text="Code of the plan that changes, if several are held."
+    )
+    to_plan = serializers.CharField(
+        required=False, help_text="Code of another plan of a standalone offering."
+    )
+    version = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        help_text="Number of a published version; of another plan, the newest if left out.",
+    )
+    quantity = RateField(required=False, min_value=0, help_text="As before if left out.")
+    at = InstantField(required=False, help_text="First instant of what it holds then; now if left out.")
+    at_period_end = serializers.BooleanField(
+        required=False, source="is_at_period_end", help_text="At the end of the present period instead."
+    )
 
 
 class CancellationSerializer(StrictSerializer):

@@ -12,7 +12,6 @@ from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Tenant
 
 from ..models import BillRun, BillRunItem, Invoice, Subscription
-from ..models.subscription import SubscriptionState
 from .periods import LOOKED_AFTER
 
 # The earth's zones lie within this of UTC.
@@ -76,11 +75,11 @@ def subscriptions_billed_in(
 ) -> QuerySet[Subscription]:
     """Subscriptions that may have a period to bill in the window. customers: external ids; none means all.
 
-    Start and end decide, and not the state, which follows the calendar a moment later; a trial costs nothing.
+    Start and end decide, and not the state, which follows the calendar a moment later. A period in which nothing is held,
+    in a trial or a pause, is drafted as none.
     """
     subscriptions = (
         Subscription.objects.of(tenant)
-        .exclude(state=SubscriptionState.TRIALING)
         .filter(starts_at__lt=_utc(ends_on) + ZONE_REACH)
         .filter(Q(ends_at=None) | Q(ends_at__gt=_utc(starts_on) - ZONE_REACH))
         .select_related("customer")

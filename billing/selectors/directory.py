@@ -15,7 +15,7 @@ from django.db import connection
 
 from metering.ports import Bought, UsageContext
 
-from ..models import Charge, Subscription
+from ..models import Charge, SubscriptionItem
 
 CHECKED_S = 0.8
 # A subscription's transaction may commit so long after it wrote the row, and is noticed still.
@@ -27,11 +27,15 @@ NOTHING = UsageContext()
 
 
 @dataclass(frozen=True, slots=True)
-class _Subscribed:
-    """One subscription: billed from starts_at until ends_at, for the meters of its charges."""
+class _Held:
+    """What a subscription holds from starts_at until ends_at, and the meters that it charges for.
+
+    runs_until: the subscription's own end.
+    """
 
     starts_at: datetime
     ends_at: datetime | None
+    runs_until: datetime | None
     meters: frozenset[int]
     context: UsageContext
 
@@ -43,7 +47,7 @@ class _TenantTable:
     # By metric: the meters that listen to it.
     listening: dict[str, frozenset[int]] = field(default_factory=dict)
     # By customer: latest start first.
-    bought: dict[int, tuple[_Subscribed, ...]] = field(default_factory=dict)
+    bought: dict[int, tuple[_Held, ...]] = field(default_factory=dict)
     # By customer: when each subscription was last touched, as text to compare, of those that were noticed lately.
     noticed: dict[int, str] = field(default_factory=dict)
 
@@ -53,21 +57,25 @@ class _Known:
     """Of some customers, as of now; the table goes on changing under other threads."""
 
     listening: dict[str, frozenset[int]]
-    bought: dict[int, tuple[_Subscribed, ...]]
+    bought: dict[int, tuple[_Held, ...]]
 
     def context_at(self, customer_id: int, metric: str, at: datetime) -> UsageContext:
-        """The subscription running at the instant that charges for a meter listening to the metric.
+        """What is held at the instant and charges for a meter listening to the metric.
 
-        Of several, the one that started last. A paused one still names what the event belongs to.
+        Of several, what is held since last. While a subscription is paused, what it held before names the event.
         """
         listening = self.listening.get(metric)
         if listening is None:
             return NOTHING
+        before = NOTHING
         for each in self.bought[customer_id]:
-            is_running = each.starts_at <= at and (each.ends_at is None or at < each.ends_at)
-            if is_running and not listening.isdisjoint(each.meters):
-                return each.context
-        return NOTHING
+            runs = each.starts_at <= at and (each.runs_until is None or at < each.runs_until)
+            if runs and not listening.isdisjoint(each.meters):
+                if each.ends_at is None or at < each.ends_at:
+                    return each.context
+                if before is NOTHING:
+                    before = each.context
+        return before
 
 
 class SubscriptionDirectory:
@@ -122,26 +130,27 @@ def _check(tenant_id: int, table: _TenantTable) -> None:
     table.noticed = touched
 
 
-def _read(tenant_id: int, customer_ids: Set[int]) -> dict[int, tuple[_Subscribed, ...]]:
+def _read(tenant_id: int, customer_ids: Set[int]) -> dict[int, tuple[_Held, ...]]:
     rows = list(
-        Subscription.objects.filter(tenant_id=tenant_id, customer_id__in=customer_ids)
-        .order_by("-starts_at", "code")
+        SubscriptionItem.objects.filter(tenant_id=tenant_id, subscription__customer_id__in=customer_ids)
+        .order_by("-starts_at", "subscription__code", "plan_version__plan__code")
         .values_list(
-            "customer_id",
-            "pk",
+            "subscription__customer_id",
+            "subscription_id",
             "starts_at",
             "ends_at",
+            "subscription__ends_at",
             "plan_version_id",
             "plan_version__plan__product__code",
         )
     )
     metered: dict[object, set[int]] = {}
-    charges = Charge.objects.filter(version_id__in={row[4] for row in rows}, meter__isnull=False)
+    charges = Charge.objects.filter(version_id__in={row[5] for row in rows}, meter__isnull=False)
     for version_id, meter_id in charges.values_list("version_id", "meter_id"):
         metered.setdefault(version_id, set()).add(meter_id)
-    bought: dict[int, list[_Subscribed]] = {customer_id: [] for customer_id in customer_ids}
-    for customer_id, subscription_id, starts_at, ends_at, version_id, product in rows:
+    bought: dict[int, list[_Held]] = {customer_id: [] for customer_id in customer_ids}
+    for customer_id, subscription_id, starts_at, ends_at, runs_until, version_id, product in rows:
         context = UsageContext(subscription_id, version_id, product)
         meters = frozenset(metered.get(version_id, ()))
-        bought[customer_id].append(_Subscribed(starts_at, ends_at, meters, context))
+        bought[customer_id].append(_Held(starts_at, ends_at, runs_until, meters, context))
     return {customer_id: tuple(found) for customer_id, found in bought.items()}

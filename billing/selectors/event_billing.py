@@ -16,6 +16,7 @@ from ..models import Charge, Invoice, InvoiceLine, Subscription
 from .invoices import live_invoices_for
 from .periods import subscription_cycle
 from .subscriptions import subscriptions_for
+from .timeline import named_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,12 @@ def event_billing_for(
     period = subscription_cycle(subscription).period_at(at)
     invoice = live_invoices_for(subscription).filter(period_start=period.start).first()
     listening = Q(meter__event_name=metric) | Q(meter__event_name="", meter__key=metric)
-    codes = (
-        Charge.objects.of(tenant).filter(listening, version_id=plan_version_id).values_list("code", flat=True)
-    )
+    charges = Charge.objects.of(tenant).filter(listening, version_id=plan_version_id)
+    codes = {
+        code
+        for charge in charges.select_related("version__plan")
+        for code in (charge.code, named_code(charge.code, charge.version))
+    }
     own = {"kind": InvoiceLine.Kind.USAGE_FEE, "adjusts": ""}
     lines = invoice.lines.filter(**own, code__in=codes) if invoice else ()
     return EventBilling(subscription, period, invoice, tuple(lines))

@@ -26,8 +26,8 @@ def month_window(text: str) -> tuple[date, date]:
 
 
 def subscription_cycle(subscription: Subscription) -> Cycle:
-    """The boundaries of its monthly periods, in its customer's zone."""
-    return Cycle("month", subscription.anchor_on, subscription.customer.zone)
+    """The boundaries of its periods, in its customer's zone."""
+    return Cycle(subscription.interval, subscription.anchor_on, subscription.customer.zone)
 
 
 def billed_period(subscription: Subscription, period: Period) -> Period | None:

@@ -6,37 +6,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found, given
 
-from ..models import Charge, RatePlanVersion, Subscription
+from ..models import Charge, RatePlanVersion, Subscription, SubscriptionItem
 from ..models.subscription import ENDED
 from .periods import billed_period, subscription_cycle
 
 
 def subscriptions_for(tenant: Tenant) -> QuerySet[Subscription]:
-    """With customer, offering and plan version."""
-    return Subscription.objects.of(tenant).select_related("customer", "offering", "plan_version__plan")
+    """With customer and offering."""
+    return Subscription.objects.of(tenant).select_related("customer", "offering")
 
 
 def subscriptions_listed(
     tenant: Tenant, *, customer: str | None = None, offering: str | None = None, state: str | None = None
 ) -> QuerySet[Subscription]:
-    """With coupons and phases, too. customer: external_id. offering: its code."""
+    """With items, coupons and phases, too. customer: external_id. offering: its code."""
     return (
         subscriptions_for(tenant)
         .filter(**given(customer__external_id=customer, offering__code=offering, state=state))
-        .prefetch_related("phases", "coupons__coupon")
+        .prefetch_related("items__offering", "items__plan_version__plan", "phases", "coupons__coupon")
     )
 
 
 def subscriptions_due(as_of: datetime) -> QuerySet[Subscription]:
-    """Those of every tenant whose start or end has come and whose state has not followed."""
+    """Those of every tenant whose start, end of trial or end has come and whose state has not followed."""
+    trials = SubscriptionItem.objects.filter(subscription=OuterRef("pk"), trial_ends_at__isnull=False)
     return Subscription.objects.exclude(state__in=ENDED).filter(
-        Q(ends_at__lte=as_of) | Q(state="CREATED", starts_at__lte=as_of)
+        Q(ends_at__lte=as_of)
+        | Q(state="CREATED", starts_at__lte=as_of)
+        | (Q(state="TRIALING") & Exists(trials) & ~Exists(trials.filter(trial_ends_at__gt=as_of)))
     )
 
 
@@ -54,7 +57,8 @@ def billed_subscriptions_for(tenant: Tenant) -> QuerySet[Subscription]:
         .select_related("tenant", "customer__parent")
         .prefetch_related(
             "offering",
-            Prefetch("plan_version", versions.prefetch_related(Prefetch("charges", charges))),
+            "items",
+            Prefetch("items__plan_version", versions.prefetch_related(Prefetch("charges", charges))),
             "contracts",
             "coupons__coupon",
         )

@@ -241,13 +241,13 @@ def offering_create(
     code: str,
     name: str,
     plans: Sequence[str],
-    billing_mode: str = Offering.BillingMode.POSTPAID,
     currency: str | None = None,
-    payment_terms_days: int = 30,
+    **terms: Any,
 ) -> Offering:
     """What customers buy: rate plans of one currency, with a billing mode.
 
-    plans: codes, at least one. currency: the plans' own unless given.
+    plans: codes, at least one. currency: the plans' own unless given. terms: kind, billing_mode, payment_terms_days,
+    interval, alignment, trial_days, as of `billing.models.Offering`.
     Raises Problem input_invalid, already_exists, or not_found for a plan.
     """
     if not plans:
@@ -257,9 +257,8 @@ def offering_create(
         tenant=tenant,
         code=code,
         name=name,
-        billing_mode=billing_mode,
         currency=currency or rows[0].currency,
-        payment_terms_days=payment_terms_days,
+        **terms,
     )
     row_save(offering)
     for row in rows:

@@ -30,15 +30,15 @@ def invoice_preview(
 ) -> posting.Document:
     """The invoice of the period that holds an instant (the present one if none is given), with nothing stored.
 
-    Raises Problem not_found, or state_conflict where the run is stopped, or the subscription is over and nothing is due.
+    Raises Problem not_found, or state_conflict where the run is stopped, or nothing is held and nothing is due.
     """
     subscription = billed_subscription_for(tenant, code=subscription_code)
     cycle = subscription_cycle(subscription).period_at(at or now())
     state = _finished(loading.billing_state(tenant=tenant, subscription=subscription, cycle=cycle))
-    if _is_nothing(state, subscription):
+    if _is_nothing(state):
+        why = "had ended before" if has_ended(subscription, cycle) else "is in its trial or paused in all of"
         raise Problem(
-            "state_conflict",
-            f"The subscription {subscription.code!r} had ended before {cycle}; nothing is due.",
+            "state_conflict", f"The subscription {subscription.code!r} {why} {cycle}; nothing is due."
         )
     return posting.document_of(state, subscription)
 
@@ -46,7 +46,8 @@ def invoice_preview(
 def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> Invoice | None:
     """The invoice of a subscription's whole period: drafted, or drafted anew; an issued one is left as it is.
 
-    After the subscription's end it bills what has changed of earlier periods; None where nothing has.
+    After the subscription's end it bills what has changed of earlier periods. None where nothing is held in the period, and
+    nothing is due.
     Locks the subscription. Raises Problem not_found, or state_conflict where the run is stopped.
     """
     (outcome,) = invoices_draft(tenant=tenant, billed=[(subscription_id, period)])
@@ -101,7 +102,7 @@ def _drafted(
     state = _finished(
         loading.billing_state(tenant=tenant, subscription=subscription, cycle=period, sources=sources)
     )
-    if existing is None and _is_nothing(state, subscription):
+    if existing is None and _is_nothing(state):
         return None
     return posting.document_of(state, subscription, draft=existing)
 
@@ -176,9 +177,9 @@ def _payer(invoice: Invoice) -> Customer:
     return invoice.customer.parent or invoice.customer
 
 
-def _is_nothing(state: BillingState, subscription: Subscription) -> bool:
-    """Whether the subscription had ended before the cycle, and no earlier period is adjusted in it."""
-    return not state.lines and has_ended(subscription, state.cycle)
+def _is_nothing(state: BillingState) -> bool:
+    """Whether nothing is held in the cycle, after an end, in a trial or a pause, and no earlier period is adjusted in it."""
+    return not state.charges and not state.lines
 
 
 def _finished(state: BillingState) -> BillingState:

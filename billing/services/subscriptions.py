@@ -1,23 +1,37 @@
-"""Subscriptions: made on a pinned version, moved along the legal moves, ended at an instant."""
+"""Subscriptions: made on pinned versions, moved along the legal moves, ended at an instant."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
 from aforo.kernel.clock import now
+from aforo.kernel.cycles import calendar_cycle
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import instant_text, local_midnight
 from aforo.tenancy.models import Customer, Tenant
 from aforo.tenancy.services.rows import invalid, row_save
 
 from ..locks import customer_locked, subscription_locked, subscriptions_due_locked
-from ..models import Invoice, Offering, RatePlanVersion, Subscription, SubscriptionPhase
+from ..models import Offering, Subscription, SubscriptionPhase
 from ..models.subscription import ENDED, LEGAL_MOVES, SubscriptionState
-from ..selectors.catalog import offering_for, version_for, version_on_sale
+from ..selectors.catalog import offering_for
 from ..selectors.subscriptions import subscription_for
 from .amounts import currency_check
+from .subscription_items import (
+    items_begin,
+    items_pause,
+    items_resume,
+    open_check,
+    trial_end,
+    versions_on_sale,
+)
+
+ONE = Decimal(1)
+UTC = ZoneInfo("UTC")
 
 
 @transaction.atomic
@@ -32,19 +46,25 @@ def subscription_create(
     starts_on: date | None = None,
     starts_at: datetime | None = None,
     anchor_on: date | None = None,
+    quantity: Decimal = ONE,
+    trial_days: int | None = None,
 ) -> Subscription:
-    """Put a customer on an offering; the version is pinned, whatever is published later.
+    """Put a customer on an offering; its versions are pinned, whatever is published later.
 
-    customer: external_id. plan: one of the offering's; needed where it has several. version: its number, the newest
-    published one unless given. starts_on: begins at midnight of this day in the customer's zone; or starts_at, an
-    instant; today unless given. anchor_on: local date whose day of month starts each period; the start's unless given.
-    One whose start has come is ACTIVE at once; a later one stays CREATED until it is moved.
+    customer: external_id. plan: one of a standalone offering's; needed where it has several. version: its number, the
+    newest published one unless given; a bundle is sold with the newest of each plan. starts_on: begins at midnight of this
+    day in the customer's zone; or starts_at, an instant; today unless given. anchor_on: local date that the periods are
+    counted from; the start's unless given, and the calendar's where the offering is billed by calendar periods.
+    quantity: how often the fees are due, of each plan. trial_days: the offering's unless given.
+    One whose start has come is TRIALING or ACTIVE at once; a later one stays CREATED until it is moved.
     Locks the customer. Raises Problem not_found, already_exists, state_conflict for a version that is not on sale, or
-    input_invalid where the currencies differ.
+    input_invalid where the currencies differ or the offering is an add-on.
     """
     customer_row = customer_locked(tenant, customer)
     offering_row = offering_for(tenant, offering)
-    version_row = _pinned(tenant, offering_row, plan, version)
+    if offering_row.kind == Offering.Kind.ADDON:
+        raise invalid("offering", f"{offering!r} is an add-on; it is added to a running subscription.")
+    versions = versions_on_sale(tenant, offering_row, plan, version)
     currency_check(offering_row.currency, customer_row.currency, whose=f"the customer {customer!r}")
     start = _start(customer_row, starts_on, starts_at)
     subscription = Subscription(
@@ -52,16 +72,21 @@ def subscription_create(
         code=code,
         customer=customer_row,
         offering=offering_row,
-        plan_version=version_row,
         starts_at=start,
-        anchor_on=anchor_on or start.astimezone(customer_row.zone).date(),
+        interval=offering_row.interval,
+        anchor_on=_anchor(offering_row, start.astimezone(customer_row.zone).date(), anchor_on),
     )
-    _moved(
+    days = offering_row.trial_days if trial_days is None else trial_days
+    trial_ends_at = trial_end(start, days, customer_row.zone)
+    state = _begun_as(trial_ends_at, now()) if start <= now() else SubscriptionState.CREATED
+    _moved(subscription, state, before="", at=now(), reason="created")
+    items_begin(
         subscription,
-        SubscriptionState.ACTIVE if start <= now() else SubscriptionState.CREATED,
-        before="",
-        at=now(),
-        reason="created",
+        offering_row,
+        versions,
+        quantity=quantity,
+        starts_at=start,
+        trial_ends_at=trial_ends_at,
     )
     return subscription
 
@@ -73,6 +98,7 @@ def subscription_move(
     """Move the state along LEGAL_MOVES and write the phase.
 
     at: when it moved, now unless given, not in the future. A move to EXPIRED or CANCELLED ends the subscription then.
+    PAUSED closes what it holds, and ACTIVE after it opens the same again; what is in between is not billed.
     Locks the subscription. Raises Problem not_found, input_invalid, or state_conflict naming the legal moves.
     """
     moved_at = at or now()
@@ -84,6 +110,10 @@ def subscription_move(
     _legal_check(subscription, to)
     if to in ENDED:
         _end(subscription, moved_at)
+    elif to == SubscriptionState.PAUSED:
+        items_pause(subscription, moved_at)
+    elif subscription.state == SubscriptionState.PAUSED:
+        items_resume(subscription, moved_at)
     _moved(subscription, SubscriptionState(to), before=subscription.state, at=moved_at, reason=reason)
     return subscription
 
@@ -112,36 +142,39 @@ def subscription_cancel(
 
 @transaction.atomic
 def subscriptions_advance(*, tenant: Tenant, as_of: datetime) -> int:
-    """Move what the calendar moves: to ACTIVE once the start has come, to CANCELLED once a named end has come.
+    """Move what the calendar moves: to TRIALING or ACTIVE once the start has come, to ACTIVE once the trial is over, to
+    CANCELLED once a named end has come.
 
     Billing and enrichment look at starts_at and ends_at and do not wait for this.
     Returns how many moves; running it again makes none. Locks the subscriptions it moves.
     """
     moves = 0
     for subscription in subscriptions_due_locked(tenant, as_of):
-        for state, instant in (
-            (SubscriptionState.ACTIVE, subscription.starts_at),
-            (SubscriptionState.CANCELLED, subscription.ends_at),
+        trial_ends_at = max(
+            filter(None, subscription.items.values_list("trial_ends_at", flat=True)), default=None
+        )
+        for before, state, instant in (
+            ({SubscriptionState.CREATED}, _begun_as(trial_ends_at, as_of), subscription.starts_at),
+            ({SubscriptionState.TRIALING}, SubscriptionState.ACTIVE, trial_ends_at),
+            (LEGAL_MOVES.keys() - ENDED, SubscriptionState.CANCELLED, subscription.ends_at),
         ):
-            is_due = instant is not None and instant <= as_of and subscription.state != state
-            if is_due and state in LEGAL_MOVES[subscription.state]:
+            if subscription.state in before and instant is not None and instant <= as_of:
                 _moved(subscription, state, before=subscription.state, at=instant, reason="due")
                 moves += 1
     return moves
 
 
-def _pinned(tenant: Tenant, offering: Offering, plan: str | None, version: int | None) -> RatePlanVersion:
-    codes = [row.plan.code for row in offering.plans.all()]
-    if plan is None and len(codes) > 1:
-        raise invalid("plan", f"is missing; the offering has {', '.join(sorted(codes))}.")
-    if plan is not None and plan not in codes:
-        raise invalid("plan", f"{plan!r} is not in the offering {offering.code!r}.")
-    if version is None:
-        return version_on_sale(tenant, plan or codes[0])
-    row = version_for(tenant, plan or codes[0], version)
-    if row.status != RatePlanVersion.Status.PUBLISHED:
-        raise Problem("state_conflict", f"{row} is not on sale; only a published version is.")
-    return row
+def _anchor(offering: Offering, starts_on: date, anchor_on: date | None) -> date:
+    if offering.alignment == Offering.Alignment.ANNIVERSARY:
+        return anchor_on or starts_on
+    if anchor_on is not None:
+        raise invalid("anchor_on", f"is the calendar's own; {offering.code!r} is billed by calendar periods.")
+    return calendar_cycle(offering.interval, starts_on, UTC).anchor
+
+
+def _begun_as(trial_ends_at: datetime | None, at: datetime) -> SubscriptionState:
+    is_trying = trial_ends_at is not None and at < trial_ends_at
+    return SubscriptionState.TRIALING if is_trying else SubscriptionState.ACTIVE
 
 
 def _start(customer: Customer, starts_on: date | None, starts_at: datetime | None) -> datetime:
@@ -170,18 +203,7 @@ def _legal_check(subscription: Subscription, to: str) -> None:
 
 def _end(subscription: Subscription, at: datetime) -> None:
     """Set the first instant that is no longer billed; what is invoiced already stays billed."""
-    billed = (
-        Invoice.objects.of(subscription.tenant)
-        .filter(subscription=subscription, period_end__gt=at)
-        .exclude(status__in=(Invoice.Status.DRAFT, Invoice.Status.VOID))
-        .order_by("-period_end")
-        .first()
-    )
-    if billed is not None:
-        raise Problem(
-            "state_conflict",
-            f"Invoice {billed.number} bills the subscription until {instant_text(billed.period_end)}; end it then or later.",
-        )
+    open_check(subscription, at, "end it")
     subscription.ends_at = max(at, subscription.starts_at)
 
 

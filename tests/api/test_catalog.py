@@ -177,7 +177,15 @@ def test_an_offering_is_made_read_and_listed(shop):
     asked = {"code": "payg", "name": "PAYG", "plans": ["payg"], "billing_mode": "HYBRID"}
     made = shop.post("/v1/offerings", asked)
     assert made.status_code == 201
-    assert made.json() == {**asked, "currency": "USD", "payment_terms_days": 30}
+    assert made.json() == {
+        **asked,
+        "currency": "USD",
+        "payment_terms_days": 30,
+        "kind": "STANDALONE",
+        "interval": "month",
+        "alignment": "anniversary",
+        "trial_days": 0,
+    }
     assert shop.get("/v1/offerings/payg").json() == made.json()
     assert shop.get("/v1/offerings").json()["data"] == [made.json()]
 
@@ -193,6 +201,9 @@ def test_wrong_offerings_are_a_problem_each(shop):
         ({"plans": ["payg"], "currency": "EUR"}, 422, "input_invalid"),
         ({"plans": ["payg"], "billing_mode": "FREE"}, 422, "input_invalid"),
         ({"plans": ["payg"], "payment_terms_days": -1}, 422, "input_invalid"),
+        ({"plans": ["payg"], "kind": "PACK"}, 422, "input_invalid"),
+        ({"plans": ["payg"], "interval": "week"}, 422, "input_invalid"),
+        ({"plans": ["payg"], "trial_days": 3651}, 422, "input_invalid"),
     ]:
         answer = shop.post("/v1/offerings", {"code": "x", "name": "X", **fields})
         assert problem(answer) == (status, code), fields

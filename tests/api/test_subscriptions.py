@@ -37,13 +37,23 @@ def test_a_subscription_is_made_read_and_listed(shop, acme):
         "code": "sub-1",
         "customer": "cust_in",
         "offering": "standard",
-        "plan": "standard",
-        "version": 1,
         "currency": "USD",
         "state": "ACTIVE",
         "starts_at": "2026-03-09T18:30:00Z",
         "ends_at": None,
+        "interval": "month",
         "anchor_on": "2026-03-10",
+        "items": [
+            {
+                "offering": "standard",
+                "plan": "standard",
+                "version": 1,
+                "quantity": "1",
+                "starts_at": "2026-03-09T18:30:00Z",
+                "ends_at": None,
+                "trial_ends_at": None,
+            }
+        ],
         "coupons": [],
     }
     assert [phase["after"] for phase in made.json()["phases"]] == ["ACTIVE"]
@@ -54,6 +64,36 @@ def test_a_subscription_is_made_read_and_listed(shop, acme):
 
     assert codes() == codes(customer="cust_in") == codes(state="ACTIVE", offering="standard") == ["sub-1"]
     assert codes(customer="cust_abc") == codes(state="PAUSED") == codes(offering="other") == []
+
+
+def test_a_change_is_made_once_and_shown(shop):
+    shop.post("/v1/subscriptions", {**NEW, "starts_on": "2026-03-01", "quantity": "2"})
+    asked = {"quantity": "3", "at": "2026-03-16T00:00:00Z"}
+    changed = shop.post("/v1/subscriptions/sub-1/change", asked)
+    assert (changed.status_code, len(changed.json()["items"])) == (200, 2), changed.content
+    assert shop.post("/v1/subscriptions/sub-1/change", asked).json() == changed.json()
+    assert [(item["quantity"], item["starts_at"], item["ends_at"]) for item in changed.json()["items"]] == [
+        ("2", "2026-03-01T00:00:00Z", "2026-03-16T00:00:00Z"),
+        ("3", "2026-03-16T00:00:00Z", None),
+    ]
+    later = shop.post("/v1/subscriptions/sub-1/change", {"quantity": "9", "at_period_end": True}).json()
+    assert [(item["quantity"], item["starts_at"]) for item in later["items"]] == [
+        ("2", "2026-03-01T00:00:00Z"),
+        ("3", "2026-03-16T00:00:00Z"),
+        ("9", "2026-04-01T00:00:00Z"),
+    ]
+    # The last word counts: April's change is given up.
+    last = shop.post("/v1/subscriptions/sub-1/change", {"quantity": "4", "at": "2026-03-16T00:00:00Z"}).json()
+    assert [item["quantity"] for item in last["items"]] == ["2", "4"]
+    for body, status, code in [
+        ({"quantity": "-1"}, 422, "input_invalid"),
+        ({"to_plan": "nothing"}, 422, "input_invalid"),
+        ({"plan": "nothing"}, 422, "input_invalid"),
+        ({"version": 7}, 404, "not_found"),
+        ({"quantity": "1", "at": "2026-02-01T00:00:00Z"}, 409, "state_conflict"),
+        ({"quantity": "1", "at": "2026-03-20T00:00:00Z", "at_period_end": True}, 422, "input_invalid"),
+    ]:
+        assert problem(shop.post("/v1/subscriptions/sub-1/change", body)) == (status, code), body
 
 
 def test_moves_write_phases_and_illegal_ones_name_the_legal(shop):

@@ -23,6 +23,7 @@ from billing.models import (
     RatePlan,
     RatePlanVersion,
     Subscription,
+    SubscriptionItem,
     TaxRate,
     Tier,
     Wallet,
@@ -77,16 +78,23 @@ def a_subscription(
         tenant=tenant, code=f"offer-{code}", name="Offer", billing_mode=mode, currency=customer.currency
     )
     RatePlanVersion.objects.filter(pk=version.pk).update(status="PUBLISHED")
-    return Subscription.objects.create(
+    subscription = Subscription.objects.create(
         tenant=tenant,
         code=code,
         customer=customer,
         offering=offering,
-        plan_version=version,
         state="ACTIVE",
         starts_at=starts_at,
         **{"anchor_on": date(2026, 1, 1), **fields},
     )
+    SubscriptionItem.objects.create(
+        tenant=tenant,
+        subscription=subscription,
+        offering=offering,
+        plan_version=version,
+        starts_at=starts_at,
+    )
+    return subscription
 
 
 def a_fee(amount: str = "100.00", **columns: object) -> dict[str, object]:

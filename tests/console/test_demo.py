@@ -57,7 +57,7 @@ def test_one_command_makes_tenant_account_key_and_plan():
     }
     subscription = subscription_for(Tenant.objects.get(environment="live"), SUBSCRIPTION)
     assert subscription.starts_at == datetime(2026, 10, 1, tzinfo=UTC)
-    assert (subscription.state, subscription.plan_version.status) == ("ACTIVE", "PUBLISHED")
+    assert (subscription.state, subscription.items.get().plan_version.status) == ("ACTIVE", "PUBLISHED")
     assert Charge.objects.get(code="base").amount == Decimal("49.09")
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from aforo.kernel.decimals import trimmed
 
-from ..metered import is_billed_by, level_of, metered, usage_of
+from ..metered import is_billed_by, is_held, level_of, metered, usage_of
 from ..state import ZERO, BillingState, Charge, Issue, Quantity
 from ..trace import explained, texts
 
@@ -69,11 +69,19 @@ def run(state: BillingState) -> BillingState:
 
 
 def _unpriced(state: BillingState, charges: list[Charge]) -> list[Issue]:
-    """A warning for each meter whose usage no charge's filters let in: it would go unbilled unseen."""
+    """A warning for each meter whose usage no charge's filters let in: it would go unbilled unseen.
+
+    While no charge of the meter is held, in a trial or a pause, its usage is free on purpose.
+    """
     issues = []
     for usage in state.usage:
         billing = [charge for charge in charges if charge.meter == usage.meter]
-        left = [hour for hour in usage.hours if not any(is_billed_by(charge, hour) for charge in billing)]
+        left = [
+            hour
+            for hour in usage.hours
+            if (not billing or any(is_held(charge, hour.hour) for charge in billing))
+            and not any(is_billed_by(charge, hour) for charge in billing)
+        ]
         events = sum(hour.partial.count for hour in left)
         if events:
             kinds = sorted({" ".join(f"{name}={value}" for name, value in hour.dimensions) for hour in left})

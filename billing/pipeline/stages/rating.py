@@ -17,7 +17,7 @@ from ... import pricing
 from ...pricing.terms import ZERO, Billable, InvalidTerms, Rated, Terms
 from ...proration import prorated, share
 from ..adjustments import adjusted
-from ..state import BillingState, Charge, Explanation, Issue, Line
+from ..state import ONE, BillingState, Charge, Explanation, Issue, Line, Span
 from ..trace import explained, texts
 
 READS = frozenset(
@@ -27,8 +27,8 @@ WRITES = frozenset({"lines"})
 
 
 def run(state: BillingState) -> BillingState:
-    """One line for each charge, by position; fees for a cut period by its share of the cycle; then the adjustments of
-    earlier periods.
+    """A line for each charge, by position, of a fee for each of its spans; those that are cut by their share of the cycle;
+    then the adjustments of earlier periods.
 
     15,000 calls, 0.010 to 1,000, 0.008 to 10,000, then 0.005: 10.00 + 72.00 + 25.00 = 107.00.
     """
@@ -38,10 +38,9 @@ def run(state: BillingState) -> BillingState:
     why: list[Explanation] = []
     for charge in sorted(state.charges, key=lambda charge: (charge.position, charge.code)):
         if charge.kind == "FEE":
-            quantity, billable = Decimal(1), Billable(units=Decimal(1))
+            billable = Billable(units=ONE)
         else:
             found = billables[charge.code]
-            quantity = found.metered
             billable = Billable(units=found.billable, transaction_count=found.event_count)
         try:
             pricing.check(charge.terms)
@@ -58,9 +57,15 @@ def run(state: BillingState) -> BillingState:
             )
             continue
         why += _explained(charge, price)
-        line, reasons = _line(state, charge, quantity, price)
-        lines.append(line)
-        why += reasons
+        if charge.kind == "FEE":
+            for span in charge.spans or (Span(period=state.period),):
+                priced_lines, reasons = _fee_lines(state, charge, span, price)
+                lines += priced_lines
+                why += reasons
+        else:
+            line, reason = _line(state, charge, "USAGE_FEE", charge.name, found.metered, price.amount, price)
+            lines.append(line)
+            why.append(reason)
     for closed, rerun in zip(state.closed, state.reruns, strict=True):
         adjusting, reasons = adjusted(closed, rerun)
         lines += adjusting
@@ -96,37 +101,50 @@ def priced(billable: Billable, terms: Terms, minimum: Decimal | None, maximum: D
     )
 
 
+def _fee_lines(
+    state: BillingState, charge: Charge, span: Span, price: Price
+) -> tuple[list[Line], list[Explanation]]:
+    """The line of one span; none where it has no day of the cycle, or a quantity of zero.
+
+    30.00, held twice from 16 June to 1 July: 60.00 × 15 of 30 days, 30.00.
+    """
+    fee = EXACT.multiply(price.amount, span.quantity)
+    if span.period == state.cycle:
+        part, whole = 1, 1
+        kind, name, amount, why = "CHARGE", charge.name, fee, []
+    else:
+        part, whole = share(state.cycle, span.period, basis=charge.proration, zone=ZoneInfo(state.zone))
+        amount = prorated(fee, part, whole)
+        kind, name = "PRORATION", f"{charge.name} ({part} of {whole} {charge.proration}s)"
+        why = [explained("rating", "prorated", charge.code, fee=fee, part=part, whole=whole, amount=amount)]
+    if charge.spans and not (part and span.quantity):
+        return [], why
+    line, reason = _line(state, charge, kind, name, span.quantity, amount, price)
+    return [line], [*why, reason]
+
+
 def _line(
-    state: BillingState, charge: Charge, quantity: Decimal, price: Price
-) -> tuple[Line, list[Explanation]]:
-    kind, name, amount = "USAGE_FEE" if charge.kind == "USAGE" else "CHARGE", charge.name, price.amount
-    why = []
-    if charge.kind == "FEE" and state.period != state.cycle:
-        part, whole = share(state.cycle, state.period, basis=charge.proration, zone=ZoneInfo(state.zone))
-        kind, name, amount = (
-            "PRORATION",
-            f"{name} ({part} of {whole} {charge.proration}s)",
-            prorated(amount, part, whole),
-        )
-        why.append(
-            explained(
-                "rating", "prorated", charge.code, fee=price.amount, part=part, whole=whole, amount=amount
-            )
-        )
+    state: BillingState,
+    charge: Charge,
+    kind: str,
+    description: str,
+    quantity: Decimal,
+    amount: Decimal,
+    price: Price,
+) -> tuple[Line, Explanation]:
     printed = round_minor(amount, state.currency, state.rounding)
-    why.append(
-        explained("rating", "rounded", charge.code, unrounded=amount, amount=printed, rounding=state.rounding)
-    )
     line = Line(
         kind=kind,
         code=charge.code,
-        description=name,
+        description=description,
         quantity=quantity,
         unrounded=amount,
         amount=printed,
         tiers=price.gross.breakdown,
     )
-    return line, why
+    return line, explained(
+        "rating", "rounded", charge.code, unrounded=amount, amount=printed, rounding=state.rounding
+    )
 
 
 def _explained(charge: Charge, price: Price) -> list[Explanation]:

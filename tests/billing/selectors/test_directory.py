@@ -11,7 +11,8 @@ from billing.models import Subscription
 from billing.selectors import directory as module
 from billing.selectors.directory import SubscriptionDirectory
 from billing.services.catalog import offering_create
-from billing.services.subscriptions import subscription_cancel
+from billing.services.subscription_items import subscription_change
+from billing.services.subscriptions import subscription_cancel, subscription_move
 from metering.models import MeterRow
 from metering.ports import UsageContext, customer_directory
 from tests import catalogs, workspaces
@@ -53,7 +54,7 @@ def asked(directory, shop, at=NOON, metric="api.call") -> UsageContext:
 
 
 def context(subscription: Subscription) -> UsageContext:
-    version = subscription.plan_version
+    version = subscription.items.get().plan_version
     return UsageContext(subscription.pk, version.pk, version.plan.product.code)
 
 
@@ -66,13 +67,14 @@ def test_the_customers_of_a_batch_are_read_at_once(shop, django_assert_num_queri
     nobody = workspaces.customer(shop.tenant, "cust_nobody")
     directory = SubscriptionDirectory()
     expected = [shop.customer.pk, nobody.pk]
+    bought = context(subscription)
 
     # The meters, what was touched lately, the subscriptions and their charges.
     with django_assert_num_queries(4):
         directory.bought_by(tenant_id=shop.tenant.pk, customer_ids=expected)
     with django_assert_num_queries(0):
         directory.bought_by(tenant_id=shop.tenant.pk, customer_ids=expected)
-        assert asked(directory, shop) == context(subscription)
+        assert asked(directory, shop) == bought
 
 
 def test_an_event_belongs_to_the_subscription_running_at_its_instant(shop):
@@ -113,20 +115,41 @@ def test_a_customer_asked_again_costs_nothing_and_a_change_is_seen_within_a_seco
     directory = SubscriptionDirectory()
     assert asked(directory, shop) == NOTHING
     with clock_at(NOON):
-        subscription = catalogs.subscribed(shop.tenant, starts_at=NOON)
+        bought = context(catalogs.subscribed(shop.tenant, starts_at=NOON))
 
     with django_assert_num_queries(0):
         assert asked(directory, shop) == NOTHING
     seconds.at_s = 0.9
-    assert asked(directory, shop) == context(subscription)
+    assert asked(directory, shop) == bought
     seconds.at_s = 1.8
     # The two questions of each second; the customer itself is not read again.
     with django_assert_num_queries(2):
-        assert asked(directory, shop) == context(subscription)
+        assert asked(directory, shop) == bought
     with clock_at(NOON + DAY):
         subscription_cancel(tenant=shop.tenant, code="sub-1")
     seconds.at_s = 2.7
     assert asked(directory, shop, NOON + 2 * DAY) == NOTHING
+
+
+def test_an_upgrade_is_seen_within_a_second_and_a_pause_keeps_the_name(shop, seconds):
+    catalogs.published(shop.tenant, "pro")
+    offering_create(tenant=shop.tenant, code="both", name="Both", plans=["standard", "pro"])
+    with clock_at(NOON):
+        catalogs.subscribed(shop.tenant, offering="both", plan="standard", starts_at=NOON)
+    directory = SubscriptionDirectory()
+    starter = asked(directory, shop)
+
+    with clock_at(NOON + DAY):
+        subscription_change(tenant=shop.tenant, code="sub-1", to_plan="pro")
+    seconds.at_s = 0.9
+    pro = asked(directory, shop, NOON + DAY)
+    assert (starter.product, pro.product) == ("standard", "pro")
+    assert asked(directory, shop, NOON + DAY - timedelta(microseconds=1)) == starter
+
+    with clock_at(NOON + 2 * DAY):
+        subscription_move(tenant=shop.tenant, code="sub-1", to="PAUSED")
+    seconds.at_s = 1.8
+    assert asked(directory, shop, NOON + 3 * DAY) == pro
 
 
 def test_a_meter_that_listens_elsewhere_is_seen_within_a_second(shop, seconds):

@@ -72,7 +72,7 @@ def test_drafting_again_gives_the_same_draft_and_the_same_bytes():
 
 def test_a_draft_takes_in_what_was_used_since():
     subscription = demo_subscription(a_tenant())
-    requests = subscription.plan_version.charges.get(code="requests").meter
+    requests = subscription.items.get().plan_version.charges.get(code="requests").meter
     drafted(subscription)
     used(subscription.customer, requests, "1000", at=MARCH.end - timedelta(seconds=1))
     # 20,366 - 10,000 is 11 blocks of 1,000, one more than before.
@@ -85,7 +85,7 @@ def test_an_issued_invoice_stands():
     invoice = issued(subscription)
     used(
         subscription.customer,
-        subscription.plan_version.charges.get(code="requests").meter,
+        subscription.items.get().plan_version.charges.get(code="requests").meter,
         "1000000",
         at=MARCH.start,
     )

@@ -50,9 +50,9 @@ def test_a_subscription_keeps_its_version_when_a_newer_one_is_published(shop):
     version_publish(tenant=shop.tenant, plan="standard", version=2)
 
     subscription.refresh_from_db()
-    assert subscription.plan_version.number == 1
-    assert catalogs.subscribed(shop.tenant, "sub-2").plan_version.number == 2
-    assert catalogs.subscribed(shop.tenant, "sub-3", version=1).plan_version.number == 1
+    assert subscription.items.get().plan_version.number == 1
+    assert catalogs.subscribed(shop.tenant, "sub-2").items.get().plan_version.number == 2
+    assert catalogs.subscribed(shop.tenant, "sub-3", version=1).items.get().plan_version.number == 1
 
 
 def test_a_day_starts_at_midnight_in_the_customers_zone(shop):
@@ -210,7 +210,10 @@ def test_an_offering_of_several_plans_is_asked_for_one(shop):
     assert list(refused(catalogs.subscribed, shop.tenant, offering="both", plan="other").facts["errors"]) == [
         "plan"
     ]
-    assert catalogs.subscribed(shop.tenant, offering="both", plan="extra").plan_version.plan.code == "extra"
+    assert (
+        catalogs.subscribed(shop.tenant, offering="both", plan="extra").items.get().plan_version.plan.code
+        == "extra"
+    )
 
 
 def test_a_start_is_said_one_way(shop):
