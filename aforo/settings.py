@@ -192,6 +192,8 @@ SPECTACULAR_SETTINGS = {
         "CouponKind": "billing.schemas.coupons.COUPON_KINDS",
         "GrantKind": "billing.schemas.wallets.GRANT_KINDS",
         "HoldStatus": "billing.schemas.wallets.HOLD_STATUSES",
+        "TopUpStatus": "billing.schemas.top_ups.TOP_UP_STATUSES",
+        "RecurringGrantKind": "billing.schemas.top_ups.RECURRING_KINDS",
         "WalletMovementKind": "billing.models.wallet.MOVEMENT_KINDS",
         "SubscriptionState": "billing.models.subscription.SubscriptionState.choices",
         "ApiKeyScope": "aforo.http.schemas.KEY_SCOPES",

@@ -35,6 +35,15 @@ from .api.subscriptions import (
 )
 from .api.tax_exemptions import TaxExemptionEndView, TaxExemptionsView, TaxExemptionView
 from .api.tax_rates import TaxRateEndView, TaxRatesView, TaxRateView
+from .api.top_ups import (
+    RecurringGrantEndView,
+    RecurringGrantsView,
+    TopUpConfirmView,
+    TopUpFailView,
+    TopUpRuleView,
+    TopUpsView,
+    TopUpView,
+)
 from .api.wallet_holds import HoldReleaseView, HoldSettleView, WalletHoldsView, WalletHoldView
 from .api.wallets import (
     GrantReduceView,
@@ -46,6 +55,8 @@ from .api.wallets import (
 
 _WALLET = "wallets/<uuid:wallet_id>"
 _HOLD = f"{_WALLET}/holds/<uuid:hold_id>"
+_TOP_UP = f"{_WALLET}/top-ups/<uuid:top_up_id>"
+_RECURRING = f"{_WALLET}/recurring-grants"
 _VERSION = "rate-plans/<str:code>/versions/<int:number>"
 
 urlpatterns = [
@@ -85,6 +96,15 @@ urlpatterns = [
     path(_HOLD, WalletHoldView.as_view(), name="wallet-hold"),
     path(f"{_HOLD}/settle", HoldSettleView.as_view(), name="wallet-hold-settle"),
     path(f"{_HOLD}/release", HoldReleaseView.as_view(), name="wallet-hold-release"),
+    path(f"{_WALLET}/top-up-rule", TopUpRuleView.as_view(), name="wallet-top-up-rule"),
+    path(f"{_WALLET}/top-ups", TopUpsView.as_view(), name="wallet-top-ups"),
+    path(_TOP_UP, TopUpView.as_view(), name="wallet-top-up"),
+    path(f"{_TOP_UP}/confirm", TopUpConfirmView.as_view(), name="wallet-top-up-confirm"),
+    path(f"{_TOP_UP}/fail", TopUpFailView.as_view(), name="wallet-top-up-fail"),
+    path(_RECURRING, RecurringGrantsView.as_view(), name="recurring-grants"),
+    path(
+        f"{_RECURRING}/<uuid:recurring_id>/end", RecurringGrantEndView.as_view(), name="recurring-grant-end"
+    ),
     path("billing-profile", BillingProfileView.as_view(), name="billing-profile"),
     path("bill-runs", BillRunsView.as_view(), name="bill-runs"),
     path("bill-runs/<uuid:run_id>", BillRunView.as_view(), name="bill-run"),

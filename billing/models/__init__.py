@@ -8,8 +8,10 @@ from .credit_note import CreditNote, CreditNoteLine, CreditNoteSequence, CreditN
 from .invoice import Invoice, InvoiceLine, InvoiceSequence, InvoiceTax
 from .ledger import LedgerEntry, LedgerTransaction
 from .profile import BillingProfile
+from .recurring_grant import RecurringGrant
 from .subscription import Subscription, SubscriptionItem, SubscriptionPhase
 from .tax import TaxExemption, TaxRate
+from .top_up import WalletTopUp, WalletTopUpRule
 from .wallet import Wallet, WalletBurn, WalletGrant, WalletHold, WalletHoldPart, WalletMovement
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Product",
     "RatePlan",
     "RatePlanVersion",
+    "RecurringGrant",
     "Subscription",
     "SubscriptionItem",
     "SubscriptionPhase",
@@ -47,4 +50,6 @@ __all__ = [
     "WalletHold",
     "WalletHoldPart",
     "WalletMovement",
+    "WalletTopUp",
+    "WalletTopUpRule",
 ]

@@ -42,6 +42,14 @@ class WalletGrant(TenantRow):
     closed_at = models.DateTimeField(
         null=True, editable=False, help_text="Expired, and its rest is booked as breakage."
     )
+    recurring = models.ForeignKey(
+        "billing.RecurringGrant",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="grants",
+    )
 
     class Meta:
         constraints = [
@@ -55,6 +63,7 @@ class WalletGrant(TenantRow):
                 condition=models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=models.F("starts_at")),
                 violation_error_message="A grant expires after it starts.",
             ),
+            models.UniqueConstraint(fields=["recurring", "starts_at"], name="wallet_grant_once_a_month"),
         ]
         indexes = [
             models.Index(

@@ -15,7 +15,17 @@ from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found, given
 
 from ..burn import Grant, burn_order
-from ..models import Wallet, WalletBurn, WalletGrant, WalletHold, WalletHoldPart, WalletMovement
+from ..models import (
+    RecurringGrant,
+    Wallet,
+    WalletBurn,
+    WalletGrant,
+    WalletHold,
+    WalletHoldPart,
+    WalletMovement,
+    WalletTopUp,
+    WalletTopUpRule,
+)
 from ..models.fields import AmountField
 
 ZERO = Decimal(0)
@@ -87,6 +97,9 @@ class WalletBalance:
 def wallet_balance_at(wallet: Wallet, at: datetime) -> WalletBalance:
     """What is left of each grant, in the order in which they pay: PROMO, BONUS, CASH, soonest expiry, oldest.
 
+    at: now or later. All that was burned is gone, also by a clock that is ahead; what was there in the past, the
+    statement tells (`movements_until`).
+
     PROMO 15.00 of which 5.00 was burned and CASH 50.00 of which 20.00 is held: balance 60.00, available 40.00.
     """
     rows = {str(row.pk): row for row in grants_for(wallet.tenant, at=at).filter(wallet=wallet)}
@@ -130,3 +143,32 @@ def movements_until(
     """The wallet's statement: what has counted by an instant, each with the balance after it."""
     rows = WalletMovement.objects.of(wallet.tenant).select_related("wallet", "invoice", "hold", "grant")
     return rows.filter(wallet=wallet, at__lte=at, **given(kind=kind, at__gte=since))
+
+
+def top_ups_for(tenant: Tenant) -> QuerySet[WalletTopUp]:
+    """With wallet."""
+    return WalletTopUp.objects.of(tenant).select_related("wallet")
+
+
+def top_ups_listed(tenant: Tenant, wallet: Wallet, *, status: str | None = None) -> QuerySet[WalletTopUp]:
+    return top_ups_for(tenant).filter(wallet=wallet, **given(status=status))
+
+
+def top_up_for(tenant: Tenant, wallet: Wallet, top_up_id: UUID) -> WalletTopUp:
+    """Raises Problem not_found."""
+    return found(top_ups_for(tenant).filter(wallet=wallet), pk=top_up_id)
+
+
+def top_up_rule_for(tenant: Tenant, wallet: Wallet) -> WalletTopUpRule:
+    """Raises Problem not_found where the wallet has none."""
+    return found(WalletTopUpRule.objects.of(tenant).select_related("wallet"), pk=wallet.pk)
+
+
+def recurring_grants_for(tenant: Tenant, wallet: Wallet) -> QuerySet[RecurringGrant]:
+    """With wallet and customer."""
+    return RecurringGrant.objects.of(tenant).select_related("wallet__customer").filter(wallet=wallet)
+
+
+def recurring_grant_for(tenant: Tenant, wallet: Wallet, recurring_id: UUID) -> RecurringGrant:
+    """Raises Problem not_found."""
+    return found(recurring_grants_for(tenant, wallet), pk=recurring_id)

@@ -16,11 +16,12 @@ from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 
 from .. import loading, locks, pipeline, posting, proof
-from ..models import Invoice, Subscription
+from ..models import Invoice, Subscription, Wallet
 from ..pipeline.state import BillingState
 from ..selectors.periods import has_ended, subscription_cycle
 from ..selectors.subscriptions import billed_subscription_for, billed_subscriptions_for
 from ..sources import Sources
+from .wallet_upkeep import brought_up
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def invoice_issue(*, tenant: Tenant, invoice_id: UUID) -> Invoice:
     """Give a draft its number, and book it; an invoice that is issued stays as it is.
 
     What a draft took from a wallet is taken again from what the wallet holds now, under its lock.
-    Locks the tenant's number sequence, the invoice, and the payer's wallet where it takes part.
+    Locks the tenant's number sequence, the invoice, and the payer's wallets where they take part.
     Raises Problem not_found, or state_conflict for a void invoice.
     """
     (outcome,) = invoices_issue(tenant=tenant, invoice_ids=[invoice_id])
@@ -131,6 +132,7 @@ def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoi
     found = {invoice.pk: invoice for invoice in locks.invoices_locked(tenant, invoice_ids)}
     outcomes: list[Invoice | Exception] = []
     issued: list[posting.Issuing] = []
+    wallets: dict[UUID, Wallet] = {}
     for pk in invoice_ids:
         try:
             invoice = found.get(pk)
@@ -148,7 +150,8 @@ def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoi
                     if _payer(invoice) in {_payer(each.invoice) for each in issued}:
                         posting.issues_post(issued, sequence)
                         issued = []
-                    invoice, state = _paid_from_wallet(tenant, invoice, state)
+                    wallets |= {wallet.pk: wallet for wallet in locks.wallets_locked(tenant, _payer(invoice))}
+                    invoice, state = _paid_from_wallets(tenant, invoice, state)
                 issued.append(posting.Issuing(invoice, state, _terms_days(invoice)))
             outcomes.append(invoice)
         except (DatabaseError, InterfaceError):
@@ -159,14 +162,14 @@ def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoi
             log.exception("Invoice %s could not be issued", pk)
             outcomes.append(error)
     posting.issues_post(issued, sequence)
+    for wallet in wallets.values():
+        brought_up(wallet, now())
     return outcomes
 
 
-def _paid_from_wallet(tenant: Tenant, invoice: Invoice, state: BillingState) -> tuple[Invoice, BillingState]:
-    """The draft made again on what its payer's wallet holds now, and its finished run."""
-    payer = _payer(invoice)
-    locks.wallet_locked(tenant, payer, state.currency)
-    funds = loading.wallet_funds(tenant, payer, state.currency)
+def _paid_from_wallets(tenant: Tenant, invoice: Invoice, state: BillingState) -> tuple[Invoice, BillingState]:
+    """The draft made again on what its payer's wallets hold now, and its finished run. Lock them first."""
+    funds = loading.wallet_funds(tenant, _payer(invoice), state.currency)
     state = _finished(replace(state, wallet=funds, as_of=now()))
     document = posting.document_of(state, invoice.subscription, draft=invoice)
     posting.drafts_post([document])

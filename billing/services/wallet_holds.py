@@ -71,6 +71,7 @@ def wallet_reserve(
         return _known(known, hold.amount)
     row_save(hold)
     _parts_chosen(wallet, hold)
+    brought_up(wallet, at)
     return hold
 
 

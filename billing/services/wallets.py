@@ -110,4 +110,5 @@ def grant_reduce(
     )
     row_save(burn)
     reduction_book(burn)
+    brought_up(wallet, at)
     return found(grants, pk=grant_id)

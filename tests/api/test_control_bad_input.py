@@ -188,6 +188,30 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("post", "wallets/{wallet}/holds/{hold}/settle", {"amount": "5"}),
     (
+        "put",
+        "wallets/{wallet}/top-up-rule",
+        {
+            "threshold": "10",
+            "amount": "50",
+            "cool_off_minutes": 5,
+            "monthly_max": "100",
+            "is_active": True,
+        },
+    ),
+    ("post", "wallets/{wallet}/top-ups/{top_up}/confirm", {"payment_reference": "transfer-1"}),
+    ("post", "wallets/{wallet}/top-ups/{top_up}/fail", {"failure": "declined"}),
+    (
+        "post",
+        "wallets/{wallet}/recurring-grants",
+        {
+            "kind": "PROMO",
+            "amount": "5",
+            "starts_on": "2990-01-01",
+            "ends_on": "2991-01-01",
+            "is_kept": False,
+        },
+    ),
+    (
         "patch",
         "billing-profile",
         {"legal_name": "X", "legal_address": "Y", "number_prefix": "Z", "rounding": "half_even"},
@@ -207,6 +231,7 @@ def send(api, acme):
     for name, address, body in (
         ("grant", "grants", {"amount": "50"}),
         ("hold", "holds", {"amount": "10", "reference": "job-1"}),
+        ("top_up", "top-ups", {"amount": "10"}),
     ):
         made[name] = api.post(f"/v1/wallets/{made['wallet']}/{address}", body).json()["id"]
     with clock_at(datetime(2026, 3, 16, tzinfo=UTC)):

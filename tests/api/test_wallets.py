@@ -107,3 +107,44 @@ def test_a_hold_of_another_wallet_is_not_found(api, acme, wallet):
     for address in (f"/v1/wallets/{other}/holds/{hold}", f"{wallet}/holds/{uuid4()}"):
         assert problem(api.get(address)) == (404, "not_found")
         assert problem(api.post(f"{address}/settle", {})) == (404, "not_found")
+
+
+def test_a_rule_asks_for_a_top_up_which_a_payment_confirms(api, wallet):
+    rule = {"threshold": "10", "amount": "50", "monthly_max": "100"}
+    assert problem(api.get(f"{wallet}/top-up-rule")) == (404, "not_found")
+    answer = api.put(f"{wallet}/top-up-rule", rule)
+    assert answer.status_code == 200, answer.content
+    assert api.get(f"{wallet}/top-up-rule").json() == answer.json()
+    api.post(f"{wallet}/holds", {"amount": "30", "reference": "job-1"})
+
+    (top_up,) = api.get(f"{wallet}/top-ups", status="PENDING").json()["data"]
+    assert (top_up["amount"], top_up["is_automatic"]) == ("50.00", True)
+    address = f"{wallet}/top-ups/{top_up['id']}"
+    for _ in range(2):
+        paid = api.post(f"{address}/confirm", {"payment_reference": "transfer-81"})
+        assert (paid.status_code, paid.json()["status"]) == (200, "PAID")
+
+    assert api.get(address).json() == paid.json()
+    assert figures(api, wallet) == {"balance": "84.00", "held": "30.00", "available": "54.00"}
+    other = api.post(f"{address}/confirm", {"payment_reference": "transfer-82"})
+    assert problem(other) == (409, "state_conflict")
+
+
+def test_a_top_up_by_hand_fails_with_a_reason(api, wallet):
+    top_up = api.post(f"{wallet}/top-ups", {"amount": "5"}).json()
+    assert problem(api.post(f"{wallet}/top-ups", {"amount": "6"})) == (409, "state_conflict")
+
+    failed = api.post(f"{wallet}/top-ups/{top_up['id']}/fail", {"failure": "declined"}).json()
+
+    assert (failed["status"], failed["failure"], failed["grant"]) == ("FAILED", "declined", None)
+
+
+def test_a_grant_recurs_until_it_is_ended(api, wallet):
+    made = api.post(f"{wallet}/recurring-grants", {"amount": "100", "starts_on": "2990-01-31"})
+    assert made.status_code == 201, made.content
+    assert (made.json()["months_given"], made.json()["next_at"]) == (0, "2990-01-31T00:00:00Z")
+    ended = api.post(f"{wallet}/recurring-grants/{made.json()['id']}/end", {"ends_on": "2990-02-01"}).json()
+
+    assert api.get(f"{wallet}/recurring-grants").json()["data"] == [ended]
+    past = api.post(f"{wallet}/recurring-grants", {"amount": "100", "starts_on": "2020-01-01"})
+    assert problem(past) == (422, "input_invalid")

@@ -106,7 +106,11 @@ class World:
         tax_exemption = self.made("/v1/tax-exemptions", exemption)
         wallet = self.made("/v1/wallets", {"customer": MARK, "currency": "USD"}, 200)
         grant = self.made(f"/v1/wallets/{wallet['id']}/grants", {"amount": "5.00"})
-        hold = self.made(f"/v1/wallets/{wallet['id']}/holds", {"amount": "1.00", "reference": MARK})
+        of_wallet = f"/v1/wallets/{wallet['id']}"
+        hold = self.made(f"{of_wallet}/holds", {"amount": "1.00", "reference": MARK})
+        top_up = self.made(f"{of_wallet}/top-ups", {"amount": "1.00"})
+        self.api.put(f"{of_wallet}/top-up-rule", {"threshold": "1.00", "amount": "1.00"})
+        recurring = self.made(f"{of_wallet}/recurring-grants", {"amount": "1.00", "starts_on": "2027-01-01"})
         self.names |= {
             "customers": {"external_id": MARK},
             "meters": {"key": MARK},
@@ -119,7 +123,13 @@ class World:
             "coupons": {"code": MARK},
             "tax-rates": {"rate_id": tax_rate["id"]},
             "tax-exemptions": {"exemption_id": tax_exemption["id"]},
-            "wallets": {"wallet_id": wallet["id"], "grant_id": grant["id"], "hold_id": hold["id"]},
+            "wallets": {
+                "wallet_id": wallet["id"],
+                "grant_id": grant["id"],
+                "hold_id": hold["id"],
+                "top_up_id": top_up["id"],
+                "recurring_id": recurring["id"],
+            },
         }
 
     def _usage(self) -> None:
@@ -180,6 +190,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/wallets/{wallet_id}/grants": {"amount": "1.00"},
     "/v1/wallets/{wallet_id}/grants/{grant_id}/reduce": {"reason": "a test"},
     "/v1/wallets/{wallet_id}/holds": {"amount": "1.00", "reference": "a test"},
+    "/v1/wallets/{wallet_id}/top-up-rule": {"threshold": "1.00", "amount": "1.00"},
+    "/v1/wallets/{wallet_id}/top-ups": {"amount": "1.00"},
+    "/v1/wallets/{wallet_id}/top-ups/{top_up_id}/confirm": {"payment_reference": "a test"},
+    "/v1/wallets/{wallet_id}/top-ups/{top_up_id}/fail": {"failure": "a test"},
+    "/v1/wallets/{wallet_id}/recurring-grants": {"amount": "1.00", "starts_on": "2027-01-01"},
+    "/v1/wallets/{wallet_id}/recurring-grants/{recurring_id}/end": {"ends_on": "2028-01-01"},
     "/v1/tax-rates/{rate_id}/end": {"ends_on": "2027-01-01"},
     "/v1/tax-exemptions/{exemption_id}/end": {"ends_on": "2031-01-01"},
     "/v1/rate-plans/{code}/versions/{number}": {"charges": []},

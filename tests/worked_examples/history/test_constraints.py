@@ -22,6 +22,8 @@ EMPTY_IS_MEANT = {
     "correction_replacement": "a voided event has no event in its place",
     "wallet_burn_once": "a burn is of an invoice or of a hold, which a check constraint says",
     "wallet_burn_once_a_hold": "a burn is of an invoice or of a hold, which a check constraint says",
+    "wallet_grant_once_a_month": "a grant that does not recur is of no recurring one",
+    "wallet_top_up_payment": "a top-up that is not paid has no payment",
     "usage_context": "one row for each content, of which empty is a part",
 }
 APPS = ("tenancy", "metering", "billing", "http")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,10 +17,17 @@ from django.db import connections
 
 from aforo.kernel.clock import clock_at
 from aforo.kernel.errors import Problem
-from billing.models import LedgerEntry, Wallet, WalletHold
+from billing.models import LedgerEntry, Wallet, WalletGrant, WalletHold, WalletTopUp
 from billing.selectors.wallets import wallet_balance_at
+from billing.services.recurring_grants import recurring_grant_create
 from billing.services.verification import ledger_verify
 from billing.services.wallet_holds import hold_release, hold_settle, wallet_reserve
+from billing.services.wallet_top_ups import (
+    top_up_rule_set,
+    wallet_top_up_confirm,
+    wallet_top_up_request,
+)
+from billing.services.wallet_upkeep import wallets_keep
 from billing.services.wallets import wallet_grant_add
 from tests.workspaces import Workspace, workspace
 
@@ -137,3 +144,41 @@ def test_one_hold_settled_by_many_is_burned_once(shop):
 
     assert figures(wallet) == (10, 10)
     assert WalletHold.objects.get().settled_amount == 20
+
+
+def test_a_top_up_that_many_confirm_is_one_credit(shop):
+    """Lago #3618: two webhooks within milliseconds, two credits."""
+    wallet = funded(shop, "1")
+    of = {"tenant": shop.tenant, "wallet_id": wallet.pk}
+    top_up = wallet_top_up_request(**of, amount="50")
+
+    def confirm(_: int) -> str:
+        return wallet_top_up_confirm(**of, top_up_id=top_up.pk, payment_reference="pay-1").status
+
+    assert at_once(8, confirm, threads=8) == ["PAID"] * 8
+    assert figures(wallet)[0] == liability() == 51
+
+
+def test_a_threshold_that_many_pass_asks_for_one_top_up(shop):
+    wallet = funded(shop, "30")
+    with clock_at(NOON):
+        top_up_rule_set(tenant=shop.tenant, wallet_id=wallet.pk, threshold="25", amount="50")
+
+    def reserve(number: int) -> Any:
+        return wallet_reserve(tenant=shop.tenant, wallet_id=wallet.pk, amount="2", reference=f"use-{number}")
+
+    at_once(8, reserve, threads=8)
+    assert WalletTopUp.objects.count() == 1
+
+
+def test_a_recurring_grant_that_many_give_is_given_once_and_the_next_month_again(shop):
+    wallet = funded(shop, "1")
+    with clock_at(NOON):
+        recurring_grant_create(
+            tenant=shop.tenant, wallet_id=wallet.pk, amount="100", starts_on=date(2026, 3, 2)
+        )
+    for month, given in ((3, 1), (4, 2)):
+        at_once(8, lambda _, month=month: wallets_keep(as_of=datetime(2026, month, 2, tzinfo=UTC)), threads=8)
+        assert WalletGrant.objects.filter(kind="PROMO").count() == given
+    # March's is over, April's is there: 1.00 + 100.00 are owed.
+    assert liability() == 101
