@@ -189,6 +189,7 @@ SPECTACULAR_SETTINGS = {
         "InvoiceShownStatus": "billing.schemas.invoices.SHOWN_STATUSES",
         "CreditNoteStatus": "billing.schemas.credit_notes.CREDIT_NOTE_STATUSES",
         "ChargeKind": "billing.schemas.rate_plans.CHARGE_KINDS",
+        "OfferingKind": "billing.schemas.offerings.OFFERING_KINDS",
         "CouponKind": "billing.schemas.coupons.COUPON_KINDS",
         "GrantKind": "billing.schemas.wallets.GRANT_KINDS",
         "HoldStatus": "billing.schemas.wallets.HOLD_STATUSES",

@@ -88,6 +88,7 @@ def billing_state(
         wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),
         closed=closed,
         marks=marks,
+        setup_fees=_setup_fees(subscription, period) if has_run else (),
     )
 
 
@@ -99,6 +100,14 @@ def wallet_funds(tenant: Tenant, payer: Customer, currency: str) -> tuple[values
         .order_by("created_at", "id")
     )
     return tuple(values.FundedGrant(grant=grant_value(grant), balance=grant.free) for grant in grants)
+
+
+def _setup_fees(subscription: Subscription, period: Period) -> tuple[values.SetupFee, ...]:
+    return tuple(
+        values.SetupFee(code=fee.offering.code, name=fee.offering.name, amount=fee.amount)
+        for fee in subscription.setup_fees.all()
+        if fee.due_at in period
+    )
 
 
 def _carried_in(sources: Sources, asked: Asked) -> tuple[values.CarriedUnits, ...]:

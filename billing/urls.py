@@ -26,10 +26,12 @@ from .api.rate_plans import (
     VersionView,
 )
 from .api.subscriptions import (
+    SubscriptionAddView,
     SubscriptionCancelView,
     SubscriptionChangeView,
     SubscriptionMoveView,
     SubscriptionPeriodsView,
+    SubscriptionRemoveView,
     SubscriptionsView,
     SubscriptionView,
 )
@@ -74,6 +76,8 @@ urlpatterns = [
     path("subscriptions/<str:code>", SubscriptionView.as_view(), name="subscription"),
     path("subscriptions/<str:code>/move", SubscriptionMoveView.as_view(), name="subscription-move"),
     path("subscriptions/<str:code>/change", SubscriptionChangeView.as_view(), name="subscription-change"),
+    path("subscriptions/<str:code>/add", SubscriptionAddView.as_view(), name="subscription-add"),
+    path("subscriptions/<str:code>/remove", SubscriptionRemoveView.as_view(), name="subscription-remove"),
     path("subscriptions/<str:code>/cancel", SubscriptionCancelView.as_view(), name="subscription-cancel"),
     path("subscriptions/<str:code>/periods", SubscriptionPeriodsView.as_view(), name="subscription-periods"),
     path("contracts", ContractsView.as_view(), name="contracts"),

@@ -58,11 +58,11 @@ class OfferingAdmin(BillingAdmin):
     search_fields = ("code", "name")
     add_fieldsets = (
         (None, {"fields": (("code", "name"), "kind", "plans", ("billing_mode", "payment_terms_days"))}),
-        ("Periods", {"fields": (("interval", "alignment"), "trial_days")}),
+        ("Periods", {"fields": (("interval", "alignment"), ("trial_days", "setup_fee"))}),
     )
     fieldsets = (
         (None, {"fields": (("code", "name"), ("kind", "currency"), ("billing_mode", "payment_terms_days"))}),
-        ("Periods", {"fields": (("interval", "alignment"), "trial_days")}),
+        ("Periods", {"fields": (("interval", "alignment"), ("trial_days", "setup_fee"))}),
     )
     inlines = (PlanInline,)
     empty_state = "An offering is what customers buy: one or more rate plans, and how they pay."

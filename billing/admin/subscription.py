@@ -27,6 +27,7 @@ from ..documents.invoice import invoice_html
 from ..models import (
     Coupon,
     CouponRedemption,
+    Offering,
     RatePlanVersion,
     Subscription,
     SubscriptionItem,
@@ -36,7 +37,7 @@ from ..models.catalog import TRIAL_DAYS_MAX
 from ..models.subscription import ENDED, LEGAL_MOVES, SubscriptionState
 from ..services.coupons import coupon_attach
 from ..services.invoices import invoice_preview
-from ..services.subscription_items import subscription_change
+from ..services.subscription_items import subscription_add, subscription_change
 from ..services.subscriptions import subscription_cancel, subscription_create, subscription_move
 from .base import BillingAdmin, BillingInline, PlainDecimal
 from .filters import CustomerFilter
@@ -123,6 +124,23 @@ class Change(Ask):
         ).select_related("plan")
 
 
+class AddOn(Ask):
+    offering = forms.ModelChoiceField(
+        label="Add-on", queryset=Offering.objects.none(), widget=UnfoldAdminSelectWidget
+    )
+    quantity = PlainDecimal(required=False, min_value=0, help_text="How often its fees are due; empty: once.")
+    starts_on = forms.DateField(
+        required=False,
+        label="First day of it",
+        help_text="In the customer's zone; empty: now.",
+        widget=UnfoldAdminSingleDateWidget,
+    )
+
+    def __init__(self, *args: Any, row: Subscription, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        self.fields["offering"].queryset = Offering.objects.of(row.tenant).filter(kind=Offering.Kind.ADDON)
+
+
 class Cancellation(Ask):
     ends_on = forms.DateField(
         required=False,
@@ -193,7 +211,7 @@ class SubscriptionAdmin(BillingAdmin):
     )
     readonly_fields = ("state_label",)
     inlines = (ItemInline, CouponInline, PhaseInline)
-    actions_detail = ("preview", "change", "attach_coupon", "move", "cancel")
+    actions_detail = ("preview", "change", "add", "attach_coupon", "move", "cancel")
     empty_state = "A subscription puts a customer on an offering; from its start its usage is billed."
 
     @display(description="State", ordering="state", label=COLOURS)
@@ -253,6 +271,30 @@ class SubscriptionAdmin(BillingAdmin):
             **wanted,
         )
         return "The subscription is changed; its timeline says from when on."
+
+    @button(
+        "Add-on",
+        icon="add_circle",
+        ask=AddOn,
+        offered=_is_running,
+        says="Holds an add-on beside what is held, on the same invoice.",
+    )
+    def add(
+        self,
+        request: HttpRequest,
+        subscription: Subscription,
+        offering: Offering,
+        quantity: Decimal | None,
+        starts_on: date | None,
+    ) -> str:
+        subscription_add(
+            tenant=tenant_of_request(request),
+            code=subscription.code,
+            offering=offering.code,
+            at=local_midnight(starts_on, subscription.customer.zone) if starts_on else None,
+            **({} if quantity is None else {"quantity": quantity}),
+        )
+        return f"The add-on {offering.name} is added."
 
     @button(
         "Coupon",

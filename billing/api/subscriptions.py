@@ -16,17 +16,19 @@ from aforo.http.serializers import asked
 
 from ..models import Subscription
 from ..schemas.subscriptions import (
+    AddOnSerializer,
     CancellationSerializer,
     ChangeSerializer,
     MoveSerializer,
     NewSubscriptionSerializer,
     PeriodsQuery,
     PeriodsSerializer,
+    RemovalSerializer,
     SubscriptionSerializer,
     SubscriptionsQuery,
 )
 from ..selectors.subscriptions import subscription_for, subscription_periods, subscriptions_listed
-from ..services.subscription_items import subscription_change
+from ..services.subscription_items import subscription_add, subscription_change, subscription_remove
 from ..services.subscriptions import subscription_cancel, subscription_create, subscription_move
 
 _SUBSCRIPTION = {
@@ -203,6 +205,74 @@ class SubscriptionChangeView(GenericAPIView):
             tenant=request.user.tenant, code=code, **asked(ChangeSerializer, request)
         )
         return Response(SubscriptionSerializer(changed).data)
+
+
+class SubscriptionAddView(GenericAPIView):
+    scopes: ClassVar = {"POST": "write"}
+    queryset = Subscription.objects.none()
+    serializer_class = SubscriptionSerializer
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="Add an add-on to a subscription",
+        description="It is billed on the same invoice, with a setup fee and a trial of its own.",
+        parameters=[IDEMPOTENCY_KEY],
+        request=AddOnSerializer,
+        responses={
+            200: SubscriptionSerializer,
+            **problems(
+                "body_unreadable",
+                "idempotency_reused",
+                input_invalid="offering 'llm' is no add-on; a subscription of its own is made for it.",
+                not_found=_NOT_FOUND,
+                state_conflict="The subscription 'sub-1' holds 'support' already; change it instead.",
+            ),
+        },
+        examples=[
+            OpenApiExample("support", value={"offering": "support"}, request_only=True),
+            _ANSWER,
+        ],
+    )
+    @idempotent
+    def post(self, request: Request, code: str) -> Response:
+        row = subscription_add(tenant=request.user.tenant, code=code, **asked(AddOnSerializer, request))
+        return Response(SubscriptionSerializer(row).data)
+
+
+class SubscriptionRemoveView(GenericAPIView):
+    scopes: ClassVar = {"POST": "write"}
+    queryset = Subscription.objects.none()
+    serializer_class = SubscriptionSerializer
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="Remove an add-on from a subscription",
+        description="It is billed until then.",
+        parameters=[IDEMPOTENCY_KEY],
+        request=RemovalSerializer,
+        responses={
+            200: SubscriptionSerializer,
+            **problems(
+                "body_unreadable",
+                "idempotency_reused",
+                input_invalid="offering 'llm' is no add-on; cancel the subscription instead.",
+                not_found=_NOT_FOUND,
+                state_conflict="The subscription 'sub-1' does not hold 'support' at 2026-04-01T00:00:00Z.",
+            ),
+        },
+        examples=[
+            OpenApiExample(
+                "support, at the end of the period",
+                value={"offering": "support", "at_period_end": True},
+                request_only=True,
+            ),
+            _ANSWER,
+        ],
+    )
+    @idempotent
+    def post(self, request: Request, code: str) -> Response:
+        row = subscription_remove(tenant=request.user.tenant, code=code, **asked(RemovalSerializer, request))
+        return Response(SubscriptionSerializer(row).data)
 
 
 class SubscriptionCancelView(GenericAPIView):

@@ -9,7 +9,7 @@ from .invoice import Invoice, InvoiceLine, InvoiceSequence, InvoiceTax
 from .ledger import LedgerEntry, LedgerTransaction
 from .profile import BillingProfile
 from .recurring_grant import RecurringGrant
-from .subscription import Subscription, SubscriptionItem, SubscriptionPhase
+from .subscription import SetupFee, Subscription, SubscriptionItem, SubscriptionPhase
 from .tax import TaxExemption, TaxRate
 from .top_up import WalletTopUp, WalletTopUpRule
 from .wallet import Wallet, WalletBurn, WalletGrant, WalletHold, WalletHoldPart, WalletMovement
@@ -38,6 +38,7 @@ __all__ = [
     "RatePlan",
     "RatePlanVersion",
     "RecurringGrant",
+    "SetupFee",
     "Subscription",
     "SubscriptionItem",
     "SubscriptionPhase",

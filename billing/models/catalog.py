@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from aforo.kernel.clock import now
@@ -238,6 +238,9 @@ class Offering(TenantRow):
         default=0,
         validators=[MaxValueValidator(TRIAL_DAYS_MAX)],
         help_text="Days from the start of which nothing is billed.",
+    )
+    setup_fee = AmountField(
+        default=0, validators=[MinValueValidator(0)], help_text="Due once, when billing begins."
     )
     currency = CurrencyField(default="USD")
     payment_terms_days = models.PositiveSmallIntegerField(default=30)

@@ -9,7 +9,7 @@ from aforo.kernel.identifiers import uuid7
 from aforo.tenancy.models import Customer, TenantRow
 
 from .catalog import Interval, Offering, RatePlanVersion
-from .fields import CodeField, RateField
+from .fields import AmountField, CodeField, RateField
 
 
 class SubscriptionState(models.TextChoices):
@@ -119,6 +119,28 @@ class SubscriptionItem(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.quantity.normalize():f} × {self.plan_version}"
+
+
+class SetupFee(TenantRow):
+    """What an offering costs once: agreed when it is bought, and never due again, whatever is paused, changed or added.
+
+    due_at: the first billed instant; the invoice of the period that holds it bills the fee.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="setup_fees")
+    offering = models.ForeignKey(Offering, on_delete=models.PROTECT, related_name="+")
+    amount = AmountField()
+    due_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["subscription", "offering"], name="setup_fee_once"),
+        ]
+        ordering = ["due_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.offering}: {self.amount}"
 
 
 class SubscriptionPhase(TenantRow):

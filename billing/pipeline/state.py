@@ -84,6 +84,15 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetupFee:
+    """What is due once. code, name: the offering's."""
+
+    code: str
+    name: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HourUsage:
     """What one UTC hour brought to a meter under one set of dimensions.
 
@@ -303,6 +312,7 @@ class BillingInput:
     as_of: the instant of the run; wallet grants count as they stand then.
     coupons: in the order they were attached. billing_mode: POSTPAID, PREPAID or HYBRID.
     closed: earlier periods that are billed again, in order. marks: of this period and of those.
+    setup_fees: those that are due in this period.
     """
 
     rule_version: str = RULE_VERSION
@@ -327,6 +337,7 @@ class BillingInput:
     wallet: tuple[FundedGrant, ...] = ()
     closed: tuple[ClosedPeriod, ...] = ()
     marks: tuple[UsageMark, ...] = ()
+    setup_fees: tuple[SetupFee, ...] = ()
 
 
 # --- what the stages write ---------------------------------------------------------------------------------------
@@ -376,7 +387,7 @@ class BillableQuantity:
 class Line:
     """One invoice line, before discounts.
 
-    kind: CHARGE, USAGE_FEE, PRORATION, TRUE_UP or CAP. code: the charge's or the contract's.
+    kind: CHARGE, USAGE_FEE, SETUP_FEE, PRORATION, TRUE_UP or CAP. code: the charge's or the contract's.
     quantity: metered units (of a fee, 1). unrounded: at full precision. amount: rounded once to the minor unit;
     negative for a cap. discount: the line's share of all discounts, zero or negative. tiers: how it came to be.
     adjusts: the number of the invoice whose period the line corrects, empty for a line of this period; the line is then

@@ -8,6 +8,9 @@ from aforo.http.serializers import StrictSerializer
 
 from ..models import Offering
 from ..models.catalog import TRIAL_DAYS_MAX, Interval
+from .fields import AmountField
+
+OFFERING_KINDS = Offering.Kind.choices
 
 
 class NewOfferingSerializer(StrictSerializer):
@@ -17,7 +20,7 @@ class NewOfferingSerializer(StrictSerializer):
         child=serializers.CharField(), min_length=1, max_length=100, help_text="Codes of rate plans."
     )
     kind = serializers.ChoiceField(
-        Offering.Kind.choices,
+        OFFERING_KINDS,
         required=False,
         help_text="STANDALONE if left out: one of the plans at a time. BUNDLE: all of them on one invoice. ADDON: beside a "
         "running subscription.",
@@ -42,6 +45,9 @@ class NewOfferingSerializer(StrictSerializer):
         min_value=0,
         max_value=TRIAL_DAYS_MAX,
         help_text="Nothing of them is billed; 0 if left out.",
+    )
+    setup_fee = AmountField(
+        required=False, min_value=0, help_text="Due once, when billing begins; 0 if left out."
     )
 
 

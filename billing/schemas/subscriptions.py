@@ -106,6 +106,23 @@ class ChangeSerializer(StrictSerializer):
     )
 
 
+class AddOnSerializer(StrictSerializer):
+    offering = serializers.CharField(help_text="Code of an add-on.")
+    quantity = RateField(required=False, min_value=0, help_text="How often the fees are due; 1 if left out.")
+    trial_days = serializers.IntegerField(
+        required=False, min_value=0, max_value=TRIAL_DAYS_MAX, help_text="The add-on's if left out."
+    )
+    at = InstantField(required=False, help_text="First instant of it; now if left out.")
+
+
+class RemovalSerializer(StrictSerializer):
+    offering = serializers.CharField(help_text="Code of an add-on.")
+    at = InstantField(required=False, help_text="First instant without it; now if left out.")
+    at_period_end = serializers.BooleanField(
+        required=False, source="is_at_period_end", help_text="At the end of the present period instead."
+    )
+
+
 class CancellationSerializer(StrictSerializer):
     at = InstantField(required=False, help_text="First instant no longer billed; now if left out.")
     reason = serializers.CharField(required=False, allow_blank=True, max_length=200)

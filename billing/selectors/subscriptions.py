@@ -59,6 +59,7 @@ def billed_subscriptions_for(tenant: Tenant) -> QuerySet[Subscription]:
             "offering",
             "items",
             Prefetch("items__plan_version", versions.prefetch_related(Prefetch("charges", charges))),
+            "setup_fees__offering",
             "contracts",
             "coupons__coupon",
         )

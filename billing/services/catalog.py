@@ -24,7 +24,7 @@ from ..models import Charge, Offering, OfferingPlan, Product, RatePlan, RatePlan
 from ..pricing.tiers import TERMS as TIER_TERMS
 from ..selectors.catalog import charge_for, offering_for, product_for, rate_plan_for, version_for
 from ..selectors.terms import charge_check
-from .amounts import currency_check
+from .amounts import amount_check, currency_check
 
 Status = RatePlanVersion.Status
 _SET_BY_US = frozenset({"id", "tenant", "version", "meter"})
@@ -247,7 +247,7 @@ def offering_create(
     """What customers buy: rate plans of one currency, with a billing mode.
 
     plans: codes, at least one. currency: the plans' own unless given. terms: kind, billing_mode, payment_terms_days,
-    interval, alignment, trial_days, as of `billing.models.Offering`.
+    interval, alignment, trial_days, setup_fee, as of `billing.models.Offering`.
     Raises Problem input_invalid, already_exists, or not_found for a plan.
     """
     if not plans:
@@ -261,6 +261,7 @@ def offering_create(
         **terms,
     )
     row_save(offering)
+    amount_check(offering.setup_fee, offering.currency, field="setup_fee")
     for row in rows:
         currency_check(offering.currency, row.currency, whose=f"the rate plan {row.code!r}")
         row_save(OfferingPlan(tenant=tenant, offering=offering, plan=row))

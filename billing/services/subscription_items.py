@@ -21,11 +21,14 @@ from aforo.tenancy.models import Tenant
 from aforo.tenancy.services.rows import invalid, row_save
 
 from ..locks import subscription_locked
-from ..models import Invoice, Offering, RatePlanVersion, Subscription, SubscriptionItem
+from ..models import Invoice, Offering, RatePlanVersion, SetupFee, Subscription, SubscriptionItem
 from ..models.subscription import SubscriptionState
-from ..selectors.catalog import version_for, version_on_sale
+from ..selectors.catalog import offering_for, version_for, version_on_sale
 from ..selectors.periods import subscription_cycle
 from ..selectors.subscriptions import subscription_for
+from .amounts import currency_check
+
+ONE = Decimal(1)
 
 
 @transaction.atomic
@@ -50,11 +53,7 @@ def subscription_change(
     version is not on sale, or an issued invoice covers the time after.
     """
     subscription = subscription_locked(tenant, subscription_for(tenant, code).pk)
-    if at is not None and is_at_period_end:
-        raise invalid("at", "and the end of the period are two ways to say when; give one.")
-    instant = at or now()
-    if is_at_period_end:
-        instant = subscription_cycle(subscription).period_at(instant).end
+    instant = _instant(subscription, at, is_at_period_end)
     open_check(subscription, instant, "change it")
     items = list(subscription.items.select_related("offering", "plan_version__plan"))
     item = _item_held(subscription, items, instant, plan)
@@ -70,7 +69,89 @@ def subscription_change(
     return subscription
 
 
-def items_begin(
+@transaction.atomic
+def subscription_add(
+    *,
+    tenant: Tenant,
+    code: str,
+    offering: str,
+    quantity: Decimal = ONE,
+    at: datetime | None = None,
+    trial_days: int | None = None,
+) -> Subscription:
+    """Hold an add-on beside what is held, on the same invoice, with a setup fee and a trial of its own.
+
+    offering: an add-on's code. at: now unless given. trial_days: the add-on's unless given.
+    Locks the subscription. Raises Problem not_found, input_invalid where the offering is no add-on or of another currency,
+    or state_conflict where it is held already, nothing else is, or an issued invoice covers the time after.
+    """
+    subscription = subscription_locked(tenant, subscription_for(tenant, code).pk)
+    added = offering_for(tenant, offering)
+    if added.kind != Offering.Kind.ADDON:
+        raise invalid("offering", f"{offering!r} is no add-on; a subscription of its own is made for it.")
+    currency_check(added.currency, subscription.offering.currency, whose=f"the subscription {code!r}")
+    instant = at or now()
+    open_check(subscription, instant, "add to it")
+    items = list(subscription.items.select_related("plan_version__plan"))
+    is_over = subscription.ends_at is not None and subscription.ends_at <= instant
+    held = [each for each in items if _is_held(each, instant) and not is_over]
+    if not held:
+        raise _nothing_held(subscription, instant)
+    if any(
+        each.offering_id == added.pk and (each.ends_at is None or each.ends_at > instant) for each in items
+    ):
+        raise Problem(
+            "state_conflict", f"The subscription {code!r} holds {offering!r} already; change it instead."
+        )
+    versions = versions_on_sale(tenant, added)
+    distinct_check([*(each.plan_version for each in held), *versions])
+    offering_begin(
+        subscription,
+        added,
+        versions,
+        quantity=quantity,
+        starts_at=instant,
+        trial_ends_at=trial_end(instant, added, trial_days, subscription.customer.zone),
+    )
+    return subscription
+
+
+@transaction.atomic
+def subscription_remove(
+    *,
+    tenant: Tenant,
+    code: str,
+    offering: str,
+    at: datetime | None = None,
+    is_at_period_end: bool = False,
+) -> Subscription:
+    """Hold an add-on no longer; it is billed until then. Removing it again changes nothing before that.
+
+    at: now unless given; or is_at_period_end, the end of the present period.
+    Locks the subscription. Raises Problem not_found, input_invalid, or state_conflict where it is not held, or an issued
+    invoice covers the time after.
+    """
+    subscription = subscription_locked(tenant, subscription_for(tenant, code).pk)
+    removed = offering_for(tenant, offering)
+    if removed.kind != Offering.Kind.ADDON:
+        raise invalid("offering", f"{offering!r} is no add-on; cancel the subscription instead.")
+    instant = _instant(subscription, at, is_at_period_end)
+    open_check(subscription, instant, "remove from it")
+    items = subscription.items.filter(offering=removed)
+    held = [each for each in items if _is_held(each, instant)]
+    if not held:
+        raise Problem(
+            "state_conflict",
+            f"The subscription {code!r} does not hold {offering!r} at {instant_text(instant)}.",
+        )
+    items.filter(starts_at__gt=instant).delete()
+    for item in held:
+        item.ends_at = instant
+        row_save(item)
+    return subscription
+
+
+def offering_begin(
     subscription: Subscription,
     offering: Offering,
     versions: Iterable[RatePlanVersion],
@@ -79,7 +160,36 @@ def items_begin(
     starts_at: datetime,
     trial_ends_at: datetime | None,
 ) -> None:
-    """Hold each of the versions from an instant on. Raises Problem input_invalid."""
+    """Hold what an offering is sold with, and owe its setup fee once. Raises Problem input_invalid."""
+    _begin(
+        subscription,
+        offering,
+        versions,
+        quantity=quantity,
+        starts_at=starts_at,
+        trial_ends_at=trial_ends_at,
+    )
+    if offering.setup_fee:
+        SetupFee.objects.get_or_create(
+            subscription=subscription,
+            offering=offering,
+            defaults={
+                "tenant": subscription.tenant,
+                "amount": offering.setup_fee,
+                "due_at": trial_ends_at or starts_at,
+            },
+        )
+
+
+def _begin(
+    subscription: Subscription,
+    offering: Offering,
+    versions: Iterable[RatePlanVersion],
+    *,
+    quantity: Decimal,
+    starts_at: datetime,
+    trial_ends_at: datetime | None,
+) -> None:
     for version in versions:
         row_save(
             SubscriptionItem(
@@ -166,11 +276,12 @@ def distinct_check(versions: Iterable[RatePlanVersion]) -> None:
                 )
 
 
-def trial_end(starts_at: datetime, days: int, zone: ZoneInfo) -> datetime | None:
-    """So many local days later, at the same time of day; None without a trial.
+def trial_end(starts_at: datetime, offering: Offering, days: int | None, zone: ZoneInfo) -> datetime | None:
+    """So many local days later, at the same time of day; None without a trial. days: the offering's unless given.
 
     30 days from 1 March 2026 in New York, 05:00Z: 31 March, 04:00Z, because the clock was put forward.
     """
+    days = offering.trial_days if days is None else days
     if not days:
         return None
     local = starts_at.astimezone(zone)
@@ -194,6 +305,20 @@ def open_check(subscription: Subscription, at: datetime, doing: str) -> None:
         )
 
 
+def _instant(subscription: Subscription, at: datetime | None, is_at_period_end: bool) -> datetime:
+    if at is not None and is_at_period_end:
+        raise invalid("at", "and the end of the period are two ways to say when; give one.")
+    if is_at_period_end:
+        return subscription_cycle(subscription).period_at(now()).end
+    return at or now()
+
+
+def _nothing_held(subscription: Subscription, at: datetime) -> Problem:
+    return Problem(
+        "state_conflict", f"The subscription {subscription.code!r} holds nothing at {instant_text(at)}."
+    )
+
+
 def _is_held(item: SubscriptionItem, at: datetime) -> bool:
     return item.starts_at <= at and (item.ends_at is None or at < item.ends_at)
 
@@ -205,9 +330,7 @@ def _item_held(
     is_over = subscription.ends_at is not None and subscription.ends_at <= at
     held = {each.plan_version.plan.code: each for each in items if not is_over and _is_held(each, at)}
     if not held:
-        raise Problem(
-            "state_conflict", f"The subscription {subscription.code!r} holds nothing at {instant_text(at)}."
-        )
+        raise _nothing_held(subscription, at)
     if plan is None and len(held) > 1:
         raise invalid("plan", f"is missing; the subscription holds {', '.join(sorted(held))}.")
     if plan is not None and plan not in held:
@@ -244,7 +367,7 @@ def _hold(item: SubscriptionItem, at: datetime, version: RatePlanVersion, quanti
 
 
 def _copy(item: SubscriptionItem, at: datetime, version: RatePlanVersion, quantity: Decimal) -> None:
-    items_begin(
+    _begin(
         item.subscription,
         item.offering,
         [version],

@@ -22,15 +22,15 @@ from ..selectors.catalog import offering_for
 from ..selectors.subscriptions import subscription_for
 from .amounts import currency_check
 from .subscription_items import (
-    items_begin,
+    ONE,
     items_pause,
     items_resume,
+    offering_begin,
     open_check,
     trial_end,
     versions_on_sale,
 )
 
-ONE = Decimal(1)
 UTC = ZoneInfo("UTC")
 
 
@@ -76,11 +76,10 @@ def subscription_create(
         interval=offering_row.interval,
         anchor_on=_anchor(offering_row, start.astimezone(customer_row.zone).date(), anchor_on),
     )
-    days = offering_row.trial_days if trial_days is None else trial_days
-    trial_ends_at = trial_end(start, days, customer_row.zone)
+    trial_ends_at = trial_end(start, offering_row, trial_days, customer_row.zone)
     state = _begun_as(trial_ends_at, now()) if start <= now() else SubscriptionState.CREATED
     _moved(subscription, state, before="", at=now(), reason="created")
-    items_begin(
+    offering_begin(
         subscription,
         offering_row,
         versions,

@@ -185,6 +185,7 @@ def test_an_offering_is_made_read_and_listed(shop):
         "interval": "month",
         "alignment": "anniversary",
         "trial_days": 0,
+        "setup_fee": "0.00",
     }
     assert shop.get("/v1/offerings/payg").json() == made.json()
     assert shop.get("/v1/offerings").json()["data"] == [made.json()]
@@ -204,6 +205,8 @@ def test_wrong_offerings_are_a_problem_each(shop):
         ({"plans": ["payg"], "kind": "PACK"}, 422, "input_invalid"),
         ({"plans": ["payg"], "interval": "week"}, 422, "input_invalid"),
         ({"plans": ["payg"], "trial_days": 3651}, 422, "input_invalid"),
+        ({"plans": ["payg"], "setup_fee": "0.005"}, 422, "input_invalid"),
+        ({"plans": ["payg"], "setup_fee": "-1"}, 422, "input_invalid"),
     ]:
         answer = shop.post("/v1/offerings", {"code": "x", "name": "X", **fields})
         assert problem(answer) == (status, code), fields

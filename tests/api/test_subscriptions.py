@@ -8,6 +8,7 @@ import pytest
 
 from aforo.kernel.clock import clock_at
 from billing.models import Subscription
+from billing.services.catalog import offering_create
 from tests import catalogs, workspaces
 
 from .conftest import Api
@@ -94,6 +95,21 @@ def test_a_change_is_made_once_and_shown(shop):
         ({"quantity": "1", "at": "2026-03-20T00:00:00Z", "at_period_end": True}, 422, "input_invalid"),
     ]:
         assert problem(shop.post("/v1/subscriptions/sub-1/change", body)) == (status, code), body
+
+
+def test_an_add_on_comes_and_goes(shop, acme):
+    charge = {**catalogs.BASE_FEE, "code": "support"}
+    catalogs.published(acme.tenant, "support", charges=[charge])
+    offering_create(tenant=acme.tenant, code="support", name="Support", plans=["support"], kind="ADDON")
+    shop.post("/v1/subscriptions", NEW)
+    added = shop.post("/v1/subscriptions/sub-1/add", {"offering": "support"})
+    assert [item["offering"] for item in added.json()["items"]] == ["standard", "support"], added.content
+    removed = shop.post("/v1/subscriptions/sub-1/remove", {"offering": "support", "at_period_end": True})
+    assert (
+        removed.json()["items"][1]["ends_at"]
+        == shop.get("/v1/subscriptions/sub-1/periods").json()["data"][0]["cycle"]["end"]
+    )
+    assert problem(shop.post("/v1/subscriptions/sub-1/add", {"offering": "nothing"})) == (404, "not_found")
 
 
 def test_moves_write_phases_and_illegal_ones_name_the_legal(shop):

@@ -17,23 +17,34 @@ from ... import pricing
 from ...pricing.terms import ZERO, Billable, InvalidTerms, Rated, Terms
 from ...proration import prorated, share
 from ..adjustments import adjusted
-from ..state import ONE, BillingState, Charge, Explanation, Issue, Line, Span
+from ..state import ONE, BillingState, Charge, Explanation, Issue, Line, SetupFee, Span
 from ..trace import explained, texts
 
 READS = frozenset(
-    {"charges", "billables", "currency", "rounding", "zone", "period", "cycle", "closed", "reruns"}
+    {
+        "charges",
+        "billables",
+        "currency",
+        "rounding",
+        "zone",
+        "period",
+        "cycle",
+        "closed",
+        "reruns",
+        "setup_fees",
+    }
 )
 WRITES = frozenset({"lines"})
 
 
 def run(state: BillingState) -> BillingState:
-    """A line for each charge, by position, of a fee for each of its spans; those that are cut by their share of the cycle;
-    then the adjustments of earlier periods.
+    """The setup fees; a line for each charge, by position, of a fee for each of its spans, those that are cut by their share
+    of the cycle; then the adjustments of earlier periods.
 
     15,000 calls, 0.010 to 1,000, 0.008 to 10,000, then 0.005: 10.00 + 72.00 + 25.00 = 107.00.
     """
     billables = {each.charge: each for each in state.billables}
-    lines: list[Line] = []
+    lines: list[Line] = [_setup_line(state, fee) for fee in state.setup_fees]
     issues: list[Issue] = []
     why: list[Explanation] = []
     for charge in sorted(state.charges, key=lambda charge: (charge.position, charge.code)):
@@ -121,6 +132,17 @@ def _fee_lines(
         return [], why
     line, reason = _line(state, charge, kind, name, span.quantity, amount, price)
     return [line], [*why, reason]
+
+
+def _setup_line(state: BillingState, fee: SetupFee) -> Line:
+    return Line(
+        kind="SETUP_FEE",
+        code=fee.code,
+        description=f"Setup fee, {fee.name}",
+        quantity=ONE,
+        unrounded=fee.amount,
+        amount=round_minor(fee.amount, state.currency, state.rounding),
+    )
 
 
 def _line(

@@ -17,7 +17,7 @@ from billing.selectors.periods import subscription_cycle
 from billing.selectors.subscriptions import billed_subscription_for
 from billing.services.catalog import offering_create, version_draft, version_publish
 from billing.services.invoices import invoice_draft
-from billing.services.subscription_items import subscription_change
+from billing.services.subscription_items import subscription_add, subscription_change, subscription_remove
 from billing.services.subscriptions import subscription_cancel, subscription_move, subscriptions_advance
 from metering.batch import store
 from metering.models import MeterRow
@@ -376,3 +376,100 @@ def test_a_calendar_quarter_bills_the_days_from_the_start(shop):
     assert lines(shop, quarter)[0] == ("PRORATION", "base", 1, D("7.58"))
     problem = refused(catalogs.subscribed, shop.tenant, "sub-2", offering="o", anchor_on=date(2026, 3, 10))
     assert list(problem.facts["errors"]) == ["anchor_on"]
+
+
+# --- setup fees and add-ons
+
+
+APRIL = Period(MARCH.end, datetime(2026, 5, 1, tzinfo=UTC))
+
+
+def an_add_on(shop, **terms) -> None:
+    catalogs.published(shop.tenant, "support", charges=[a_fee("15.50", "support")])
+    offering_create(
+        tenant=shop.tenant,
+        code="support",
+        name="Support",
+        plans=["support"],
+        kind=Offering.Kind.ADDON,
+        **terms,
+    )
+
+
+def added(shop, **fields):
+    with clock_at(NOON):
+        return subscription_add(tenant=shop.tenant, code="sub-1", offering="support", **fields)
+
+
+def removed(shop, **fields):
+    with clock_at(NOON):
+        return subscription_remove(tenant=shop.tenant, code="sub-1", offering="support", **fields)
+
+
+def setup_lines(shop, cycle=MARCH):
+    return [(line.code, line.amount) for line in state_of(shop, cycle).lines if line.kind == "SETUP_FEE"]
+
+
+def test_a_setup_fee_is_due_once_whatever_is_paused_and_changed(shop):
+    Offering.objects.update(setup_fee=D("99.00"))
+    subscription = subscribed(shop)
+    Offering.objects.update(setup_fee=D("5.00"))
+    changed(shop, to_plan="pro", at=at(10))
+    for day, to in ((11, "PAUSED"), (12, "ACTIVE")):
+        with clock_at(at(day)):
+            subscription_move(tenant=shop.tenant, code="sub-1", to=to)
+    assert setup_lines(shop) == [("api", D("99.00"))]
+    for _ in range(2):
+        invoice_draft(tenant=shop.tenant, subscription_id=subscription.pk, period=MARCH)
+    issued(subscription)
+    assert (setup_lines(shop, APRIL), state_of(shop).lines[0].description) == ([], "Setup fee, API")
+
+
+def test_a_setup_fee_is_due_when_the_trial_is_over_and_never_where_it_was_cancelled_before(shop):
+    Offering.objects.update(setup_fee=D("99.00"))
+    subscribed(shop, trial_days=31)
+    assert (setup_lines(shop), setup_lines(shop, APRIL)) == ([], [("api", D("99.00"))])
+    with clock_at(NOON):
+        subscription_cancel(tenant=shop.tenant, code="sub-1", at=at(20))
+    assert setup_lines(shop) == []
+
+
+def test_an_add_on_is_billed_on_the_same_invoice_with_its_own_setup_fee_and_trial(shop):
+    an_add_on(shop, setup_fee=D("20.00"), trial_days=5)
+    subscribed(shop)
+    added(shop, at=at(11), quantity=D(2))
+    # Billed from the 16th on: 2 × 15.50 × 16/31 = 16.00.
+    assert [(code, amount) for _, code, _, amount in lines(shop)] == [
+        ("support", D("20.00")),
+        ("base", D("31.00")),
+        ("calls", D("0.00")),
+        ("support", D("16.00")),
+    ]
+    # 16 to 21 March is 5 of 31 days: 31.00 × 5/31 = 5.00.
+    removed(shop, at=at(21))
+    assert lines(shop)[-1] == ("PRORATION", "support", 2, D("5.00"))
+    # Added again, it owes no second setup fee.
+    added(shop, at=at(26), trial_days=0)
+    assert setup_lines(shop) == [("support", D("20.00"))]
+    assert lines(shop)[-1] == ("PRORATION", "support", 1, D("3.00"))
+
+
+def test_what_is_no_add_on_or_is_held_already_is_refused(shop):
+    an_add_on(shop)
+    subscribed(shop)
+    assert refused(removed, shop).code == "state_conflict"
+    added(shop, at=at(11))
+    assert (
+        refused(added, shop, at=at(12)).detail
+        == "The subscription 'sub-1' holds 'support' already; change it instead."
+    )
+    for service in (subscription_add, subscription_remove):
+        problem = refused(service, tenant=shop.tenant, code="sub-1", offering="api")
+        assert list(problem.facts["errors"]) == ["offering"]
+    assert list(refused(subscribed, shop, offering="support", plan=None).facts["errors"]) == ["offering"]
+    with clock_at(NOON):
+        subscription_move(tenant=shop.tenant, code="sub-1", to="PAUSED")
+    assert (
+        refused(added, shop, at=at(16)).detail
+        == "The subscription 'sub-1' holds nothing at 2026-03-16T00:00:00Z."
+    )
