@@ -203,6 +203,7 @@ def _tax_profile(
             )
             for row in sources.tax_exemptions(customer, on)
         ),
+        engine=seller.tax_engine,
     )
 
 

@@ -45,11 +45,16 @@ def is_standard_signature(
     keys: Sequence[bytes], *, message_id: str, timestamp: str, body: bytes, header: str
 ) -> bool:
     """Whether the header webhook-signature has a signature by one of the keys: `v1,<base64> v1,<base64> …`."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    given = [
-        each.removeprefix("v1,") for each in header.split(" ")[:SIGNATURES_MAX] if each.startswith("v1,")
-    ]
-    return _is_any_equal(given, (b64encode(_hmac(key, signed)).decode() for key in keys))
+    given = [each for each in header.split(" ")[:SIGNATURES_MAX] if each.startswith("v1,")]
+    return _is_any_equal(
+        given,
+        (standard_signature(key, message_id=message_id, timestamp=timestamp, body=body) for key in keys),
+    )
+
+
+def standard_signature(key: bytes, *, message_id: str, timestamp: str, body: bytes) -> str:
+    """What the header webhook-signature says: `v1,<base64>`."""
+    return "v1," + b64encode(_hmac(key, f"{message_id}.{timestamp}.".encode() + body)).decode()
 
 
 def is_plain_signature(keys: Sequence[bytes], *, body: bytes, header: str) -> bool:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from aforo.kernel.canonical import sha256_hex
 from aforo.kernel.currencies import MINOR_UNITS
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, calendar_month, local_midnight
 from billing.burn import Grant
 from billing.calculators.price import terms_of
+from billing.pipeline import run
 from billing.pipeline.state import (
     BillingState,
     CarriedUnits,
@@ -23,11 +26,14 @@ from billing.pipeline.state import (
     FundedGrant,
     HourUsage,
     MeterUsage,
+    QuotedTax,
     Rollover,
     TaxExemption,
     TaxProfile,
+    TaxQuote,
     TaxRate,
 )
+from billing.pipeline.tax_quotes import question_of
 from billing.pricing import MODELS, check_aggregation
 from billing.pricing.terms import InvalidTerms
 from metering.aggregation import IS_BUCKETABLE, Aggregation, Partial, Sample, fold_all
@@ -35,7 +41,15 @@ from metering.event import UsageEvent
 from metering.fields import conversion, filter_of
 from metering.meters import Meter, dimensions_of, feeds, sample_of
 
-from .scenario import ChargeTable, EventTable, InvalidScenario, MeterTable, Scenario, UsageTable
+from .scenario import (
+    ChargeTable,
+    EventTable,
+    InvalidScenario,
+    MeterTable,
+    Scenario,
+    TaxEngineTable,
+    UsageTable,
+)
 
 T = TypeVar("T")
 Dimensions = tuple[tuple[str, str], ...]
@@ -61,7 +75,7 @@ def state_of(scenario: Scenario) -> BillingState:
     for index, code in enumerate(codes):
         if code in codes[:index]:
             raise InvalidScenario(f"plan.charges[{index}].code: {code!r} is taken by an earlier charge")
-    return BillingState(
+    state = BillingState(
         tenant="scenario",
         customer=customer.id,
         subscription=f"{customer.id}:{plan.code}",
@@ -103,6 +117,29 @@ def state_of(scenario: Scenario) -> BillingState:
             for each in scenario.wallet
         ),
     )
+    return _quoted(state, customer.tax_engine) if customer.tax_engine else state
+
+
+def _quoted(state: BillingState, engine: TaxEngineTable) -> BillingState:
+    """The state with the engine's answer to what this very invoice asks it."""
+    profile = replace(state.tax_profile, engine=engine.name)
+    question = question_of(run(replace(state, tax_profile=profile), until="discount"))
+    quote = TaxQuote(
+        question=sha256_hex(question.encode()),
+        reference=engine.reference,
+        taxes=tuple(
+            QuotedTax(
+                jurisdiction=tax.jurisdiction,
+                name=tax.name,
+                percent=tax.percent,
+                taxable=tax.taxable,
+                amount=tax.amount,
+                note=tax.note,
+            )
+            for tax in engine.taxes
+        ),
+    )
+    return replace(state, tax_profile=replace(profile, quote=quote))
 
 
 def _tax_profile(scenario: Scenario) -> TaxProfile:

@@ -92,6 +92,23 @@ class TaxExemptionTable(Table):
     reason: str = "resale"
 
 
+class QuotedTaxTable(Table):
+    name: str
+    taxable: Decimal
+    amount: Decimal
+    percent: Decimal = Decimal(0)
+    jurisdiction: str = ""
+    note: str = ""
+
+
+class TaxEngineTable(Table):
+    """An outside engine, and the taxes that it answers with."""
+
+    taxes: tuple[QuotedTaxTable, ...]
+    name: str = "http"
+    reference: str = ""
+
+
 class CustomerTable(Table):
     id: str = "cust_abc"
     zone: str = "UTC"
@@ -102,6 +119,7 @@ class CustomerTable(Table):
     vat_number: str = ""
     tax_rates: tuple[TaxRateTable, ...] = ()
     tax_exemptions: tuple[TaxExemptionTable, ...] = ()
+    tax_engine: TaxEngineTable | None = None
 
 
 class SellerTable(Table):

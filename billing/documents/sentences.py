@@ -52,6 +52,7 @@ SENTENCES = {
     "tax.out_of_scope": "{country} is outside of the EU and has no rate in the tax table: no tax on {taxable}.",
     "tax.exclusive": "{name}: {percent} % of {taxable} is {amount}.",
     "tax.inclusive": "{name}: {percent} % on {taxable}, contained in the prices, is {amount}.",
+    "tax.quoted": "{name}: {percent} % of {taxable} is {amount}, by the tax engine {engine} (reference {reference}).",
     "tax.compound_exclusive": "{name}: {percent} % of {taxable}, the taxes before it included, is {amount}.",
     "tax.compound_inclusive": "{name}: {percent} % on {taxable}, the taxes before it included, contained in the prices, is {amount}.",
     "routing.postpaid": "{total} is due.",
@@ -63,7 +64,7 @@ SENTENCES = {
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 # Facts that are names, also where they have digits alone.
-_NAMES = frozenset({"number", "vat_number"})
+_NAMES = frozenset({"number", "vat_number", "reference"})
 
 
 def sentence(explanation: Mapping[str, Any], locale: Locale) -> str:

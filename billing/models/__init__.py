@@ -10,7 +10,7 @@ from .ledger import LedgerEntry, LedgerTransaction
 from .profile import BillingProfile
 from .recurring_grant import RecurringGrant
 from .subscription import SetupFee, Subscription, SubscriptionItem, SubscriptionPhase
-from .tax import TaxExemption, TaxRate
+from .tax import TaxExemption, TaxQuote, TaxRate
 from .top_up import WalletTopUp, WalletTopUpRule
 from .wallet import Wallet, WalletBurn, WalletGrant, WalletHold, WalletHoldPart, WalletMovement
 
@@ -43,6 +43,7 @@ __all__ = [
     "SubscriptionItem",
     "SubscriptionPhase",
     "TaxExemption",
+    "TaxQuote",
     "TaxRate",
     "Tier",
     "Wallet",

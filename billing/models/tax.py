@@ -1,10 +1,11 @@
-"""Tax: effective-dated rates per jurisdiction, and the certificates by which a customer pays none."""
+"""Tax: effective-dated rates per jurisdiction, certificates by which a customer pays none, answers of outside engines."""
 
 from __future__ import annotations
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
 
+from aforo.kernel.clock import now
 from aforo.kernel.identifiers import uuid7
 from aforo.tenancy.models import Customer, TenantRow
 
@@ -67,6 +68,27 @@ class TaxRate(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.jurisdiction} {self.name}"
+
+
+class TaxQuote(TenantRow):
+    """What an outside engine was asked and what it answered, once and for ever; a trigger holds that.
+
+    question: canonical JSON of billing/pipeline/tax_quotes.py. question_hash: SHA-256 of it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    engine = models.CharField(max_length=16)
+    question = models.TextField()
+    question_hash = models.CharField(max_length=64)
+    reference = models.CharField(max_length=128, blank=True, help_text="The engine's own.")
+    taxes = models.JSONField(help_text="Jurisdiction, name, percent, taxable, amount and note of each.")
+    answered_at = models.DateTimeField(default=now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "engine", "question_hash"], name="tax_quote_question")
+        ]
+        ordering = ["-answered_at"]
 
 
 class TaxExemption(TenantRow):

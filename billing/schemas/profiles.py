@@ -27,4 +27,20 @@ class BillingProfileSerializer(StrictSerializer):
     number_prefix = serializers.CharField(
         required=False, max_length=16, help_text="Of invoice numbers: INV gives INV-000001."
     )
+    tax_engine = serializers.ChoiceField(
+        BillingProfile.TaxEngine.choices,
+        required=False,
+        allow_blank=True,
+        help_text="Who works out the taxes; empty: the tax table.",
+    )
+    tax_engine_url = serializers.CharField(
+        required=False, allow_blank=True, max_length=500, help_text="Where the engine is asked, by POST."
+    )
+    tax_engine_secret = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="whsec_…: questions are signed with it, as Standard Webhooks has it; empty: unsigned.",
+    )
+    is_tax_engine_signed = serializers.BooleanField(read_only=True)
     rounding = serializers.ChoiceField(BillingProfile.Rounding.choices, required=False)

@@ -1,16 +1,18 @@
-"""The doors to the tax table and to customers' exemptions; each asks for the tenant."""
+"""The doors to the tax table, to customers' exemptions and to engines' answers; each asks for the tenant."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
+import msgspec
 from django.db.models import QuerySet
 
 from aforo.kernel.vat import vat_country
 from aforo.tenancy.models import Customer, Tenant
 from aforo.tenancy.selectors.rows import found, given
 
-from ..models import TaxExemption, TaxRate
+from ..models import TaxExemption, TaxQuote, TaxRate
+from ..pipeline import state as values
 
 
 def tax_rates_for(tenant: Tenant) -> QuerySet[TaxRate]:
@@ -52,3 +54,16 @@ def tax_exemptions_listed(
 def tax_exemption_for(tenant: Tenant, exemption_id: UUID) -> TaxExemption:
     """Raises Problem not_found."""
     return found(tax_exemptions_for(tenant), pk=exemption_id)
+
+
+def tax_quotes_for(tenant: Tenant) -> QuerySet[TaxQuote]:
+    return TaxQuote.objects.of(tenant)
+
+
+def tax_quote_value(row: TaxQuote) -> values.TaxQuote:
+    """The recorded answer as the pipeline takes it."""
+    return values.TaxQuote(
+        question=row.question_hash,
+        reference=row.reference,
+        taxes=msgspec.convert(row.taxes, tuple[values.QuotedTax, ...]),
+    )

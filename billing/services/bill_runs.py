@@ -44,6 +44,7 @@ from ..selectors.bill_runs import (
 )
 from ..selectors.periods import billed_period, periods_after_end, periods_ending_in
 from .invoices import invoices_draft, invoices_issue
+from .tax_quotes import TaxQuoteNeeded, tax_quote_ask
 
 log = logging.getLogger(__name__)
 
@@ -215,30 +216,56 @@ def _chunk_draft(tenant: Tenant, run_id: UUID) -> int:
     """Draft what waits of some subscriptions, by period; returns how many items, 0 where other tasks have all."""
     with transaction.atomic():
         first = locks.bill_run_items_claimed(tenant, run_id, DRAFTED_AT_ONCE)
-        _items_draft(tenant, first)
+        waiting = _items_draft(tenant, first)
+    _quotes_ask(tenant, waiting)
     drafted, more = len(first), first
     while more:
         with transaction.atomic():
             more = locks.bill_run_items_claimed(
                 tenant, run_id, DRAFTED_AT_ONCE, subscriptions=[item.subscription_id for item in more]
             )
-            _items_draft(tenant, more)
+            waiting = _items_draft(tenant, more)
+        _quotes_ask(tenant, waiting)
         drafted += len(more)
     return drafted
 
 
-def _items_draft(tenant: Tenant, items: list[BillRunItem]) -> None:
+def _items_draft(tenant: Tenant, items: list[BillRunItem]) -> dict[UUID, str]:
+    """Draft the items; returns the question of each that stays as it is until the tax engine is asked."""
     billed = [(item.subscription_id, Period(item.period_start, item.period_end)) for item in items]
     outcomes = _each(lambda some: invoices_draft(tenant=tenant, billed=some), billed)
-    nothing = []
+    nothing, moved = [], []
+    waiting = {}
     for item, outcome in zip(items, outcomes, strict=True):
         if outcome is None:
             # An item that has nothing to bill is none.
             nothing.append(item.pk)
+        elif isinstance(outcome, TaxQuoteNeeded):
+            waiting[item.pk] = outcome.question
         else:
             _moved(item, outcome)
+            moved.append(item)
     BillRunItem.objects.filter(pk__in=nothing).delete()
-    _items_save([item for item in items if item.pk not in nothing])
+    _items_save(moved)
+    return waiting
+
+
+def _quotes_ask(tenant: Tenant, questions: dict[UUID, str]) -> None:
+    """Ask the tax engine for each item, with nothing locked; an item that it gives no answer to has failed.
+
+    An engine that is down is not asked for the rest of the chunk.
+    """
+    down: Problem | None = None
+    for item_id, question in questions.items():
+        try:
+            if down is not None:
+                raise down
+            tax_quote_ask(tenant=tenant, question=question)
+        except Problem as problem:
+            down = problem if problem.facts["is_down"] else None
+            BillRunItem.objects.of(tenant).filter(pk=item_id, status=Status.PENDING).update(
+                status=Status.FAILED, error=problem.detail, moved_at=now()
+            )
 
 
 def _is_pending(tenant: Tenant, run_id: UUID) -> bool:

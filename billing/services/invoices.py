@@ -15,12 +15,13 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 
-from .. import loading, locks, pipeline, posting, proof
+from .. import loading, locks, posting, proof
 from ..models import Invoice, Subscription, Wallet
 from ..pipeline.state import BillingState
 from ..selectors.periods import has_ended, subscription_cycle
 from ..selectors.subscriptions import billed_subscription_for, billed_subscriptions_for
 from ..sources import Sources
+from .tax_quotes import run_quoted, tax_quoted
 from .wallet_upkeep import brought_up
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ def invoice_preview(
     """
     subscription = billed_subscription_for(tenant, code=subscription_code)
     cycle = subscription_cycle(subscription).period_at(at or now())
-    state = _finished(loading.billing_state(tenant=tenant, subscription=subscription, cycle=cycle))
+    given = loading.billing_state(tenant=tenant, subscription=subscription, cycle=cycle)
+    state = tax_quoted(tenant, lambda: _finished(tenant, given))
     if _is_nothing(state):
         why = "had ended before" if has_ended(subscription, cycle) else "is in its trial or paused in all of"
         raise Problem(
@@ -49,12 +51,17 @@ def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> I
 
     After the subscription's end it bills what has changed of earlier periods. None where nothing is held in the period, and
     nothing is due.
+    Asks the tenant's tax engine, if it has one, before it locks; so never call it inside a transaction.
     Locks the subscription. Raises Problem not_found, or state_conflict where the run is stopped.
     """
-    (outcome,) = invoices_draft(tenant=tenant, billed=[(subscription_id, period)])
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+
+    def draft() -> Invoice | None:
+        (outcome,) = invoices_draft(tenant=tenant, billed=[(subscription_id, period)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return tax_quoted(tenant, draft)
 
 
 @transaction.atomic(savepoint=False)
@@ -101,7 +108,8 @@ def _drafted(
     if existing is not None and existing.status != Invoice.Status.DRAFT:
         return existing
     state = _finished(
-        loading.billing_state(tenant=tenant, subscription=subscription, cycle=period, sources=sources)
+        tenant,
+        loading.billing_state(tenant=tenant, subscription=subscription, cycle=period, sources=sources),
     )
     if existing is None and _is_nothing(state):
         return None
@@ -144,7 +152,7 @@ def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoi
                 invoice.tenant = tenant
                 state = proof.unseal(bytes(invoice.sealed_input))
                 if state.billing_mode == "POSTPAID":
-                    state = _finished(state)
+                    state = _finished(tenant, state)
                 else:
                     # What this payer's invoice before it burns is written first.
                     if _payer(invoice) in {_payer(each.invoice) for each in issued}:
@@ -170,7 +178,7 @@ def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoi
 def _paid_from_wallets(tenant: Tenant, invoice: Invoice, state: BillingState) -> tuple[Invoice, BillingState]:
     """The draft made again on what its payer's wallets hold now, and its finished run. Lock them first."""
     funds = loading.wallet_funds(tenant, _payer(invoice), state.currency)
-    state = _finished(replace(state, wallet=funds, as_of=now()))
+    state = _finished(tenant, replace(state, wallet=funds, as_of=now()))
     document = posting.document_of(state, invoice.subscription, draft=invoice)
     posting.drafts_post([document])
     return document.invoice, state
@@ -185,9 +193,9 @@ def _is_nothing(state: BillingState) -> bool:
     return not state.charges and not state.lines
 
 
-def _finished(state: BillingState) -> BillingState:
-    """The state after all stages. Raises Problem state_conflict, with the issues, where one of them stopped it."""
-    finished = pipeline.run(state)
+def _finished(tenant: Tenant, state: BillingState) -> BillingState:
+    """The state after all stages. Raises TaxQuoteNeeded, or Problem state_conflict with the issues that stopped it."""
+    finished = run_quoted(tenant, state)
     if finished.is_blocked:
         raise Problem(
             "state_conflict",

@@ -36,6 +36,7 @@ PROMISES = {
     "tax_before_wallet": ["P47"],
     "tax_compound": ["P46"],
     "tax_compound_inclusive": ["P46"],
+    "tax_engine": ["P46"],
     "tax_exemption": ["P46"],
     "tax_reverse_charge": ["P46"],
     "tax_rounded_once": ["P46"],

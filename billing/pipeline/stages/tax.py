@@ -11,15 +11,21 @@ from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from aforo.kernel.canonical import sha256_hex
 from aforo.kernel.periods import last_day
 
 from .. import vat
 from ..state import ZERO, BillingState, Explanation, Issue, TaxExemption, TaxLine, TaxRate
+from ..tax_quotes import NEEDED, QUESTION, question_of
 from ..tax_rates import taxes_of
 from ..totals import net_of
 from ..trace import explained, texts
 
-READS = frozenset({"lines", "tax_profile", "currency", "rounding", "rule_version", "period", "zone"})
+READS = frozenset(
+    {"lines", "tax_profile", "currency", "rounding", "rule_version", "period", "zone"}
+    # What an outside engine is told.
+    | {"customer", "subscription", "charges", "cycle"}
+)
 WRITES = frozenset({"taxes"})
 
 
@@ -28,6 +34,8 @@ def run(state: BillingState) -> BillingState:
     profile = state.tax_profile
     if profile.is_exempt:
         return _without(state, "exempt")
+    if profile.engine:
+        return _quoted(state) if state.lines else _without(state, "none")
     treatment = vat.treatment_of(profile)
     if treatment == vat.REVERSE_CHARGE:
         return _reverse_charged(state)
@@ -69,6 +77,48 @@ def _rate_missing(jurisdiction: str) -> Iterable[Issue]:
             sentence=f"No tax rate is in force for {jurisdiction}; no tax is charged.",
             facts=texts(jurisdiction=jurisdiction),
         )
+
+
+def _quoted(state: BillingState) -> BillingState:
+    """The taxes of the outside engine's recorded answer; without one, the question, which stops the run until it is asked."""
+    profile = state.tax_profile
+    question = question_of(state)
+    quote = profile.quote
+    if quote is None or quote.question != sha256_hex(question.encode()):
+        needed = Issue(
+            severity="pending",
+            code=NEEDED,
+            sentence=f"The tax engine {profile.engine!r} has not answered yet for this invoice.",
+            facts=((QUESTION, question),),
+        )
+        return replace(state, issues=(*state.issues, needed))
+    taxes = tuple(
+        TaxLine(
+            jurisdiction=tax.jurisdiction,
+            name=tax.name,
+            percent=tax.percent,
+            is_inclusive=False,
+            taxable=tax.taxable,
+            amount=tax.amount,
+            note=tax.note,
+        )
+        for tax in quote.taxes
+    )
+    why = [
+        explained(
+            "tax",
+            "quoted",
+            tax.jurisdiction,
+            name=tax.name,
+            engine=profile.engine,
+            reference=quote.reference,
+            percent=tax.percent,
+            taxable=tax.taxable,
+            amount=tax.amount,
+        )
+        for tax in taxes
+    ]
+    return _taxed(state, taxes, why)
 
 
 def _reverse_charged(state: BillingState) -> BillingState:

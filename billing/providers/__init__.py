@@ -1,0 +1,1 @@
+"""Adapters to systems outside: each answers one port, and knows nothing of rows."""
