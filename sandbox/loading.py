@@ -17,6 +17,7 @@ from aforo.kernel.periods import Period, calendar_month, local_midnight
 from billing.burn import Grant
 from billing.calculators.price import terms_of
 from billing.pipeline import run
+from billing.pipeline.filters import with_excludes
 from billing.pipeline.state import (
     BillingState,
     CarriedUnits,
@@ -70,7 +71,9 @@ def state_of(scenario: Scenario) -> BillingState:
         raise InvalidScenario(f"period.month: {error}") from None
     period = _cut(cycle, scenario.period.billed_from, scenario.period.billed_until, zone, "period")
     meters = {table.key: _meter(table, f"meters[{i}]") for i, table in enumerate(scenario.meters)}
-    charges = tuple(_charge(table, index, plan.proration, meters) for index, table in enumerate(plan.charges))
+    charges = with_excludes(
+        _charge(table, index, plan.proration, meters) for index, table in enumerate(plan.charges)
+    )
     codes = [charge.code for charge in charges]
     for index, code in enumerate(codes):
         if code in codes[:index]:

@@ -4,9 +4,14 @@ import os
 
 import pytest
 from django.db import connection
+from hypothesis import settings
 
 from aforo.runtime.valkey import command
 from metering.partitions import months_present, partition_name
+
+# A property is no timed test: on a busy machine one example may take long.
+settings.register_profile("aforo", deadline=None)
+settings.load_profile("aforo")
 
 
 @pytest.fixture

@@ -62,7 +62,8 @@ def cuts_of(charges: Iterable[Charge]) -> tuple[datetime, ...]:
 
 
 def _is_let_in(charge: Charge, usage: HourUsage | MeterLevel) -> bool:
-    return set(charge.filters) <= set(usage.dimensions)
+    has = set(usage.dimensions)
+    return has.issuperset(charge.filters) and not any(has.issuperset(each) for each in charge.excludes)
 
 
 def level_of(charge: Charge, usage: Iterable[MeterUsage]) -> Decimal:

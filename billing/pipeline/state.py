@@ -55,7 +55,8 @@ class Charge:
 
     kind: "FEE" (recurring, prorated where the period is cut) or "USAGE". product: its code.
     meter, aggregation, percentile, conversion: of USAGE only; the meter's key, and how its events become units.
-    filters: (dimension, value) pairs that usage must have; empty for all of the meter's usage.
+    filters: (dimension, value) pairs that usage must have; empty for all of the meter's usage. excludes: those of narrower
+    charges, which price what has them.
     quota_units: the plan's quota for the period in units, None for none. over_quota: CHARGE, BLOCK or IGNORE.
     minimum_amount, maximum_amount: bounds of the line, None for none.
     proration: "day" or "second".
@@ -74,6 +75,7 @@ class Charge:
     conversion: Conversion | None = None
     unit: str = ""
     filters: tuple[tuple[str, str], ...] = ()
+    excludes: tuple[tuple[tuple[str, str], ...], ...] = ()
     quota_units: Decimal | None = None
     over_quota: str = "CHARGE"
     rollover: Rollover | None = None

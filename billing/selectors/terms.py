@@ -13,9 +13,10 @@ from aforo.kernel.money import round_minor
 from metering.aggregation import Aggregation
 
 from .. import pricing
-from ..models import Charge
+from ..models import Charge, RatePlanVersion
 from ..models import Tier as TierRow
 from ..pipeline import state as values
+from ..pipeline.filters import overlapping, with_excludes
 from ..pricing.terms import InvalidTerms, Terms, Tier
 
 # Terms whose column has another name.
@@ -89,6 +90,14 @@ def charge_value(charge: Charge) -> values.Charge:
     )
 
 
+def version_charges(version: RatePlanVersion) -> tuple[values.Charge, ...]:
+    """All charges of a version as the pipeline takes them: each usage is priced by the narrowest that lets it in.
+
+    Prefetch what `charge_value` reads.
+    """
+    return with_excludes(charge_value(charge) for charge in version.charges.all())
+
+
 def _rollover(charge: Charge) -> values.Rollover | None:
     if not charge.rollover_periods:
         return None
@@ -121,6 +130,24 @@ def charge_check(charge: Charge, tiers: Iterable[TierRow] | None = None) -> None
             f"The charge {charge.code!r}: {column} {error.sentence}.",
             errors={column: [f"{error.sentence}."]},
         ) from None
+
+
+def charges_check(charges: Iterable[Charge]) -> None:
+    """Refuse a version's charges that would price some usage twice without one of them being the narrower.
+
+    Raises Problem input_invalid naming both.
+    """
+    found = overlapping(charge_value(charge) for charge in charges)
+    if found is not None:
+        one, other = found
+        both = ", ".join(f"{name} {value!r}" for name, value in sorted({*one.filters, *other.filters}))
+        sentence = (
+            f"{one.code!r} and {other.code!r} would both price usage of {one.meter!r} with {both}; add a charge for that, "
+            "or give one of them a filter more."
+        )
+        raise Problem(
+            "input_invalid", f"dimension_filters: {sentence}", errors={"dimension_filters": [sentence]}
+        )
 
 
 def _check_amounts(charge: Charge) -> None:

@@ -10,7 +10,7 @@ from aforo.kernel.periods import Period
 
 from ..models import RatePlanVersion, Subscription, SubscriptionItem
 from ..pipeline import state as values
-from .terms import charge_value
+from .terms import version_charges
 
 
 def held_in(
@@ -51,11 +51,11 @@ def charges_of(
     whole = (values.Span(period=period),)
     if len(held) == 1 and whole in held.values():
         (version,) = held
-        return tuple(charge_value(charge) for charge in version.charges.all())
+        return version_charges(version)
     found = [
-        (version, replace(charge_value(charge), spans=spans))
+        (version, replace(charge, spans=spans))
         for version, spans in held.items()
-        for charge in version.charges.all()
+        for charge in version_charges(version)
     ]
     last = {charge.code: version for version, charge in sorted(found, key=_held_until)}
     return tuple(

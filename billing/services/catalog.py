@@ -23,7 +23,7 @@ from ..locks import rate_plan_locked
 from ..models import Charge, Offering, OfferingPlan, Product, RatePlan, RatePlanVersion, Tier
 from ..pricing.tiers import TERMS as TIER_TERMS
 from ..selectors.catalog import charge_for, offering_for, product_for, rate_plan_for, version_for
-from ..selectors.terms import charge_check
+from ..selectors.terms import charge_check, charges_check
 from .amounts import amount_check, currency_check
 
 Status = RatePlanVersion.Status
@@ -203,14 +203,16 @@ def version_publish(*, tenant: Tenant, plan: str, version: int) -> RatePlanVersi
     """Let the version be sold; from now on neither it nor its charges change, and their meters keep their aggregation.
 
     Locks the plan. Raises Problem not_found, state_conflict where it is no draft, or input_invalid where it has no
-    charge or one that its model cannot price.
+    charge, one that its model cannot price, or two that price the same usage.
     """
     row = _draft(tenant, plan, version)
-    charges = list(row.charges.select_related("version__plan", "meter").prefetch_related("tiers"))
+    charges = list(row.charges.select_related("version__plan__product", "meter").prefetch_related("tiers"))
     if not charges:
         raise invalid("charges", "is empty; a published version has at least one.")
     for charge in charges:
         charge_check(charge, charge.tiers.all())
+    charges_check(charges)
+    for charge in charges:
         if charge.meter_id is not None:
             meter_freeze(tenant=tenant, meter_id=charge.meter_id)
     row.status = Status.PUBLISHED

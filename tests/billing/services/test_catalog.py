@@ -10,6 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from aforo.kernel.errors import Problem
 from billing.models import Charge, RatePlanVersion, Tier
 from billing.selectors.catalog import version_for, version_on_sale
+from billing.selectors.terms import version_charges
 from billing.services.catalog import (
     charge_add,
     charge_remove,
@@ -259,6 +260,22 @@ def test_a_price_per_dimension_names_a_dimension_of_the_meter(shop):
     charge = graduated(shop, meter="tokens", dimension_filters={"model": "gpt-4o"})
 
     assert charge.dimension_filters == {"model": "gpt-4o"}
+
+
+def test_two_prices_of_the_same_usage_are_not_published(shop):
+    workspaces.meter(shop.tenant, "tokens", "SUM", group_by=["model", "region"])
+    of = {"tenant": shop.tenant, "plan": "calls", "version": 1}
+    price = {"name": "Tokens", "model": "PER_UNIT", "meter": "tokens", "unit_price": "1"}
+    charge_add(**of, code="large", dimension_filters={"model": "large"}, **price)
+    charge_add(**of, code="eu", dimension_filters={"region": "eu"}, **price)
+    assert refused(version_publish, **of).detail == (
+        "dimension_filters: 'large' and 'eu' would both price usage of 'tokens' with model 'large', region 'eu'; add a "
+        "charge for that, or give one of them a filter more."
+    )
+    charge_add(**of, code="large-eu", dimension_filters={"model": "large", "region": "eu"}, **price)
+    version = version_publish(**of)
+    large = next(each for each in version_charges(version) if each.code == "large")
+    assert large.excludes == ((("model", "large"), ("region", "eu")),)
 
 
 def test_an_empty_version_is_not_published(shop):
