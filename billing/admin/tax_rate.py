@@ -40,7 +40,10 @@ class TaxRateAdmin(BillingAdmin):
         ("In force", {"fields": (("starts_on", "ends_on"),)}),
     )
     actions_detail = ("end",)
-    empty_state = "A customer's jurisdiction finds its rates here; without one its invoices carry no tax."
+    empty_state = (
+        "A customer's jurisdiction finds its rates here; without one its invoices carry no tax. "
+        "manage.py tax_rates import eu adds the standard rates of the EU."
+    )
 
     @display(description="Rate", ordering="percent")
     def rate(self, rate: TaxRate) -> str:
