@@ -449,6 +449,19 @@ class FilterSerializer(StrictSerializer):
     value = AnyField(help_text="Text or a whole number; a list of them for IN and NOT_IN.")
 
 
+class ConversionSerializer(StrictSerializer):
+    """Seconds to hours begun: divide by 3600, rounded up to 0 places."""
+
+    operation = serializers.ChoiceField(["multiply", "divide"])
+    factor = serializers.CharField(max_length=60, help_text="A decimal number, not zero.")
+    rounding = serializers.ChoiceField(
+        ["up", "down", "half_up", "half_even"], required=False, allow_null=True, help_text="null: none."
+    )
+    places = serializers.IntegerField(
+        required=False, help_text="Decimal places to round to; negative: tens, hundreds."
+    )
+
+
 class MeterChangeSerializer(StrictSerializer):
     name = serializers.CharField(required=False, allow_blank=True, max_length=200)
     event_name = serializers.CharField(
@@ -475,6 +488,9 @@ class MeterChangeSerializer(StrictSerializer):
         help_text="Up to 8 properties kept apart.",
     )
     unit = serializers.CharField(required=False, allow_blank=True, max_length=32)
+    conversion = ConversionSerializer(
+        required=False, allow_null=True, help_text="From what is counted to what is shown and billed."
+    )
     allows_negative = serializers.BooleanField(required=False)
 
 
@@ -485,7 +501,7 @@ class NewMeterSerializer(MeterChangeSerializer):
 class MeterSerializer(NewMeterSerializer):
     frozen_at = InstantField(
         allow_null=True,
-        help_text="Since then aggregation, value_property and percentile cannot change: a price uses them.",
+        help_text="Since then aggregation, value_property, percentile and conversion cannot change: a price uses them.",
     )
     created_at = InstantField()
 

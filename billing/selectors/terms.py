@@ -67,6 +67,7 @@ def charge_value(charge: Charge) -> values.Charge:
             "meter": charge.meter.key,
             "aggregation": Aggregation(charge.meter.aggregation),
             "percentile": charge.meter.percentile,
+            "conversion": charge.meter.meter().conversion,
             "unit": charge.meter.unit,
         }
         if charge.meter is not None

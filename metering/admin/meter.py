@@ -28,7 +28,14 @@ class MeterAdmin(TenantAdmin):
         (None, {"fields": (("key", "name"), "event_name")}),
         (
             "Quantity",
-            {"fields": (("aggregation", "percentile"), "value_property", ("unit", "allows_negative"))},
+            {
+                "fields": (
+                    ("aggregation", "percentile"),
+                    "value_property",
+                    ("unit", "allows_negative"),
+                    "conversion",
+                )
+            },
         ),
         ("Which events, and by what", {"fields": ("filters", "group_by")}),
     )

@@ -26,6 +26,7 @@ _METER = {
     "filters": [{"field": "status", "operator": "LESS_THAN", "value": 500}],
     "group_by": ["model"],
     "unit": "token",
+    "conversion": None,
     "allows_negative": False,
 }
 _ANSWER = OpenApiExample(

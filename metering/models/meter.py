@@ -16,7 +16,11 @@ from aforo.tenancy.models import TenantRow
 
 from .. import fields
 from ..aggregation import Aggregation
-from ..meters import GROUP_BY_MAX, Filter, Meter, kind_of
+from ..meters import GROUP_BY_MAX, Conversion, Filter, Meter, kind_of
+
+# With these, any sum of quantities converts to less than the 60 digits of the arithmetic.
+FACTOR_MAX = Decimal(10**12)
+CONVERSION_PLACES_MAX = 12
 
 
 class MeterRow(TenantRow):
@@ -63,13 +67,24 @@ class MeterRow(TenantRow):
         help_text="Up to 8 properties, comma-separated.",
     )
     unit = models.CharField(max_length=32, blank=True, help_text="Label of one unit, such as call or token.")
+    conversion = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="From what is counted to what is billed, such as seconds to hours begun: "
+        '{"operation": "divide", "factor": "3600", "rounding": "up", "places": 0}.',
+    )
     allows_negative = models.BooleanField(default=False)
     frozen_at = models.DateTimeField(
         null=True, editable=False, help_text="When a published charge first used the meter."
     )
     created_at = models.DateTimeField(default=now, editable=False)
 
-    FROZEN_ONCE_PRICED: ClassVar[tuple[str, ...]] = ("aggregation", "value_property", "percentile")
+    FROZEN_ONCE_PRICED: ClassVar[tuple[str, ...]] = (
+        "aggregation",
+        "value_property",
+        "percentile",
+        "conversion",
+    )
 
     class Meta:
         db_table = "metering_meter"
@@ -113,9 +128,25 @@ class MeterRow(TenantRow):
             filters=fields.list_of(self.filters, "filters", _filter),
             group_by=dimensions,
             unit=self.unit,
+            conversion=self._conversion(),
             allows_negative=self.allows_negative,
             percentile=self._percentile(aggregation),
         )
+
+    def _conversion(self) -> Conversion | None:
+        factor = self.conversion.get("factor") if isinstance(self.conversion, dict) else None
+        # As of filters: what the database reads back is no exact fraction.
+        if isinstance(factor, float | Decimal):
+            raise fields.invalid("conversion.factor", f'is a fraction; write it as text, "{factor}"')
+        conversion = fields.conversion(self.conversion)
+        if conversion is not None and not 1 / FACTOR_MAX <= conversion.factor <= FACTOR_MAX:
+            raise fields.invalid("conversion.factor", f"does not lie between 1/{FACTOR_MAX} and {FACTOR_MAX}")
+        if conversion is not None and abs(conversion.places) > CONVERSION_PLACES_MAX:
+            raise fields.invalid(
+                "conversion.places",
+                f"does not lie between -{CONVERSION_PLACES_MAX} and {CONVERSION_PLACES_MAX}",
+            )
+        return conversion
 
     def _percentile(self, aggregation: Aggregation) -> Decimal | None:
         if aggregation is not Aggregation.PERCENTILE:

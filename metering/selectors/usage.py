@@ -273,7 +273,8 @@ def _by(dimensions: Dimensions, group_by: Sequence[str]) -> Dimensions:
 
 
 def _finished(meter: Meter, partial: Partial, period: Period, initial: Decimal | None) -> Decimal:
-    return finish(meter.aggregation, partial, percentile=meter.percentile, period=period, initial=initial)
+    quantity = finish(meter.aggregation, partial, percentile=meter.percentile, period=period, initial=initial)
+    return quantity if meter.conversion is None else meter.conversion.of(quantity)
 
 
 def _windows(

@@ -15,6 +15,8 @@ TOKENS = {
     "unit": "token",
 }
 
+HOURS = {"operation": "divide", "factor": "3600", "rounding": "up", "places": 0}
+
 
 def test_a_meter_is_made_read_listed_and_changed(api, acme):
     made = api.post("/v1/meters", TOKENS)
@@ -56,6 +58,17 @@ def test_wrong_terms_are_a_problem_each(api, acme):
         ({"key": "new", "filters": [{"field": "a", "operator": "EQUALS"}]}, 422, "input_invalid"),
         ({"key": "new", "group_by": [str(number) for number in range(9)]}, 422, "input_invalid"),
         ({"key": "new", "filters": {"field": "a"}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {"operation": "divide"}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {**HOURS, "factor": "0"}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {**HOURS, "factor": "-1"}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {**HOURS, "factor": "NaN"}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {**HOURS, "factor": "1e13"}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {**HOURS, "factor": "0.0000000000001"}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {**HOURS, "factor": "an hour"}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {**HOURS, "rounding": "sideways"}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {**HOURS, "places": 13}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": {**HOURS, "by": 2}}, 422, "input_invalid"),
+        ({"key": "new", "conversion": "hours"}, 422, "input_invalid"),
         ([], 422, "input_invalid"),
         ("x", 422, "input_invalid"),
         (b"{", 400, "body_unreadable"),
@@ -74,3 +87,17 @@ def test_another_tenants_meter_is_404(api, acme, other):
     assert api.patch("/v1/meters/theirs", {"unit": "x"}).status_code == 404
     assert "theirs" not in [row["key"] for row in api.get("/v1/meters").json()["data"]]
     assert Api(other.key).get("/v1/meters/theirs").status_code == 200
+
+
+def test_a_conversion_is_kept_shown_in_usage_and_taken_away(api, acme, stored):
+    made = api.post("/v1/meters", {"key": "gpu.time", "unit": "hour", "conversion": HOURS})
+    assert made.json()["conversion"] == HOURS
+    for key, quantity in (("a", 3600), ("b", 1)):
+        event = {"id": key, "metric": "gpu.time", "customer_id": "cust_abc", "quantity": quantity}
+        assert api.post("/v1/events", event).status_code == 202
+    stored()
+    # 3,601 seconds are two hours begun.
+    answer = api.get("/v1/usage", customer_id="cust_abc", metric="gpu.time").json()
+    assert (answer["quantity"], answer["unit"]) == ("2", "hour")
+    assert api.patch("/v1/meters/gpu.time", {"conversion": None}).json()["conversion"] is None
+    assert api.get("/v1/usage", customer_id="cust_abc", metric="gpu.time").json()["quantity"] == "3601"

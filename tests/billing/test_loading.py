@@ -190,6 +190,26 @@ def test_a_coupon_in_another_currency_is_refused_by_name():
         loaded(subscription)
 
 
+# --- units
+
+
+def test_units_are_billed_as_the_meter_converts_them():
+    # 7,201 seconds are 3 hours begun; 1 is included, 2 x 5.00 = 10.00. Before conversion it would be 7,200 x 5.00.
+    buyer = customer(a_tenant())
+    seconds = meter(
+        buyer.tenant,
+        "gpu.time",
+        "SUM",
+        unit="hour",
+        conversion={"operation": "divide", "factor": "3600", "rounding": "up"},
+    )
+    charge = {"code": "gpu", "meter": seconds, "model": "PER_UNIT", "unit_price": 5, "included_units": 1}
+    subscription = a_subscription(buyer, charge)
+    used(buyer, seconds, "7201")
+    (line,) = pipeline.run(loaded(subscription)).lines
+    assert (line.quantity, line.amount) == (3, 10)
+
+
 # --- tax
 
 
