@@ -12,7 +12,8 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
@@ -24,7 +25,9 @@ from aforo.tenancy.admin.rows import OwnRelatedFilter, RowForm
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
+from ..documents.version_diff import version_diff
 from ..models import Charge, RatePlan, RatePlanVersion
+from ..selectors.catalog import version_before
 from ..services.catalog import rate_plan_create, version_archive, version_draft, version_publish
 from .base import BillingAdmin, BillingInline, number
 from .prices import price_text
@@ -167,8 +170,8 @@ class RatePlanVersionAdmin(BillingAdmin):
     list_filter = (("status", ChoicesDropdownFilter), ("plan", OwnRelatedFilter))
     search_fields = ("plan__code", "plan__name")
     ordering = ("plan__code", "-number")
-    fieldsets = ((None, {"fields": (("plan", "number"), ("state", "proration"), "published_at")}),)
-    readonly_fields = ("number", "state", "published_at")
+    fieldsets = ((None, {"fields": (("plan", "number"), ("state", "proration"), "published_at", "changes")}),)
+    readonly_fields = ("number", "state", "published_at", "changes")
     inlines = (ChargeInline,)
     actions_detail = ("add_charge", "publish", "new_version", "archive")
     empty_state = "Versions are made on the page of their rate plan."
@@ -187,6 +190,14 @@ class RatePlanVersionAdmin(BillingAdmin):
     @display(description="Status", ordering="status", label=COLOURS)
     def state(self, version: RatePlanVersion) -> str:
         return version.status
+
+    @display(description="Against the version before")
+    def changes(self, version: RatePlanVersion) -> str:
+        before = version_before(version)
+        if before is None:
+            return "It is the first."
+        said = [(change.sentence,) for change in version_diff(before, version)]
+        return format_html_join(mark_safe("<br>"), "{}", said) or "Every charge has the same terms."
 
     @display(description="Charges")
     def charge_count(self, version: RatePlanVersion) -> int:

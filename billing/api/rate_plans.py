@@ -13,6 +13,7 @@ from aforo.http.documentation import problems
 from aforo.http.idempotency import IDEMPOTENCY_KEY, idempotent
 from aforo.http.serializers import asked
 
+from ..documents.version_diff import version_diff
 from ..models import RatePlan, RatePlanVersion
 from ..schemas.rate_plans import (
     NewRatePlanSerializer,
@@ -20,9 +21,11 @@ from ..schemas.rate_plans import (
     RatePlanSerializer,
     RatePlansQuery,
     VersionChangeSerializer,
+    VersionDiffQuery,
+    VersionDiffSerializer,
     VersionSerializer,
 )
-from ..selectors.catalog import rate_plan_in_full, rate_plans_listed, version_for
+from ..selectors.catalog import rate_plan_in_full, rate_plans_listed, version_before, version_for
 from ..services.catalog import (
     rate_plan_draft,
     version_archive,
@@ -297,3 +300,53 @@ class VersionArchiveView(GenericAPIView):
         tenant = request.user.tenant
         version_archive(tenant=tenant, plan=code, version=number)
         return Response(VersionSerializer(version_for(tenant, code, number)).data)
+
+
+class VersionDiffView(GenericAPIView):
+    scopes: ClassVar = {"GET": "read"}
+    queryset = RatePlanVersion.objects.none()
+    serializer_class = VersionDiffSerializer
+
+    @extend_schema(
+        tags=["catalog"],
+        summary="What a version changes",
+        description="Each charge that is added, removed or has other terms, in words; against the version before it, or another one.",
+        parameters=[VersionDiffQuery],
+        responses={
+            200: VersionDiffSerializer,
+            **problems("input_invalid", not_found=_VERSION_NOT_FOUND),
+        },
+        examples=[
+            OpenApiExample(
+                "a lower price",
+                value={
+                    "number": 2,
+                    "against": 1,
+                    "charges": [
+                        {
+                            "code": "input",
+                            "name": "Input tokens",
+                            "change": "CHANGED",
+                            "sentence": "Input tokens: tier up to 10,000,000: 0.0000025 → 0.000002",
+                            "terms": [
+                                {"term": "tier up to 10,000,000", "before": "0.0000025", "after": "0.000002"}
+                            ],
+                        }
+                    ],
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request, code: str, number: int) -> Response:
+        tenant = request.user.tenant
+        query = VersionDiffQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        version, against = version_for(tenant, code, number), query.validated_data.get("against")
+        other = version_before(version) if against is None else version_for(tenant, code, against)
+        answer = {
+            "number": version.number,
+            "against": other.number if other else None,
+            "charges": version_diff(other, version),
+        }
+        return Response(VersionDiffSerializer(answer).data)

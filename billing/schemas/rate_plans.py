@@ -141,6 +141,32 @@ class VersionSerializer(serializers.Serializer):
     charges = ChargeSerializer(many=True)
 
 
+class VersionDiffQuery(StrictSerializer):
+    against = serializers.IntegerField(
+        required=False, min_value=1, help_text="Number of the other version; the one before if left out."
+    )
+
+
+class TermChangeSerializer(serializers.Serializer):
+    term = serializers.CharField()
+    before = serializers.CharField()
+    after = serializers.CharField()
+
+
+class ChargeChangeSerializer(serializers.Serializer):
+    code = serializers.CharField()
+    name = serializers.CharField()
+    change = serializers.ChoiceField(["ADDED", "REMOVED", "CHANGED"])
+    sentence = serializers.CharField()
+    terms = TermChangeSerializer(many=True)
+
+
+class VersionDiffSerializer(serializers.Serializer):
+    number = serializers.IntegerField()
+    against = serializers.IntegerField(allow_null=True, help_text="null: there is no version before.")
+    charges = ChargeChangeSerializer(many=True, help_text="Those that differ.")
+
+
 class NewRatePlanSerializer(StrictSerializer):
     product = serializers.CharField(help_text="Its code.")
     code = serializers.CharField(max_length=64, help_text="Your own short name of it.")

@@ -58,6 +58,11 @@ def version_for(tenant: Tenant, plan: str, number: int) -> RatePlanVersion:
     return found(versions_for(tenant, plan), number=number)
 
 
+def version_before(version: RatePlanVersion) -> RatePlanVersion | None:
+    """The plan's version before it; None for the first."""
+    return versions_for(version.tenant, version.plan.code).filter(number__lt=version.number).first()
+
+
 def version_on_sale(tenant: Tenant, plan: str) -> RatePlanVersion:
     """The plan's newest published version: what a new subscription gets.
 

@@ -15,7 +15,9 @@ from aforo.tenancy.services.api_keys import api_key_create
 from billing.models import BillRun, Invoice
 from billing.services.bill_runs import bill_run_start, bill_run_work
 from billing.services.contracts import contract_create
+from billing.services.credit_notes import credit_note_create
 from billing.services.profiles import billing_profile_set
+from billing.services.tax import tax_exemption_create
 from billing.services.wallets import wallet_grant_add
 from metering.batch import store
 from metering.models import Correction, DeadLetter, Upload
@@ -101,6 +103,9 @@ def furnish(tenant: Tenant) -> Invoice:
     metering_profile_set(tenant=tenant, holds_unknown_metrics=True)
     billing_profile_set(tenant=tenant, legal_name="Acme Corp.", legal_address="1 Road\nTown")
     wallet_grant_add(tenant=tenant, customer=buyer, amount=Decimal("50.00"))
+    tax_exemption_create(
+        tenant=tenant, customer=buyer, number="C-1", reason="resale", starts_on=date(2030, 1, 1)
+    )
     contract_create(
         tenant=tenant,
         code="deal",
@@ -109,7 +114,9 @@ def furnish(tenant: Tenant) -> Invoice:
         minimum_amount=100,
     )
     run = billed(tenant)
-    return run.items.get().invoice
+    invoice = run.items.get().invoice
+    credit_note_create(tenant=tenant, invoice=invoice.number, reason="A test.")
+    return invoice
 
 
 def billed(tenant: Tenant, starts_on: date = date(2026, 3, 1), ends_on: date = date(2026, 4, 1)) -> BillRun:
