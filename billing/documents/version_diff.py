@@ -24,8 +24,9 @@ LABELS = {
     "quota_units": "quota",
 }
 NONE = "none"
-# A charge is known by its code, and has the product of its plan; spans are of a subscription.
-UNSAID = frozenset({"code", "product", "spans"})
+# A charge is known by its code, and has the product of its plan; what it excludes follows from the charges beside it, and
+# spans are of a subscription.
+UNSAID = frozenset({"code", "product", "spans", "excludes"})
 
 
 @dataclass(frozen=True, slots=True)
