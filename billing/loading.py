@@ -6,22 +6,35 @@ Which terms hold for a period is decided in docs/decisions/0007-terms-in-force.m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from aforo.kernel.clock import now
+from aforo.kernel.decimals import EXACT
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, last_day, local_midnight
 from aforo.tenancy.models import Customer, Tenant
 
 from .closed_periods import closed_periods, meter_usage
-from .models import CouponRedemption, Subscription, TaxRate
+from .models import CouponRedemption, Invoice, Subscription, TaxRate
 from .pipeline import state as values
+from .pipeline.advance import AHEAD
 from .pipeline.metered import condensed, cuts_of
-from .selectors.periods import has_ended, subscription_cycle
+from .selectors.periods import billed_period, has_ended, subscription_cycle
 from .selectors.tax import tax_jurisdiction_of
-from .selectors.timeline import charges_of, held_in, tax_categories, versions_held
+from .selectors.timeline import (
+    Held,
+    ahead_in,
+    begun_at,
+    charges_of,
+    held_in,
+    plain_code,
+    plan_text,
+    tax_categories,
+    versions_held,
+)
 from .selectors.wallets import grant_value, grants_for
 from .sources import Asked, Sources
 
@@ -53,8 +66,9 @@ def billing_state(
     payer = customer.parent or customer
     mode = subscription.offering.billing_mode
     held = held_in(subscription.items.all(), period) if has_run else {}
-    charges = charges_of(held, period)
+    charges = charges_of(held, period, _held_ahead(subscription, cycle) if has_run else None)
     versions = versions_held(subscription)
+    at_start = {line.code for line in sources.ahead[subscription.pk] if line.ahead_of is None}
     closed, marks = closed_periods(tenant, sources, asked)
     usage = meter_usage(
         tenant=tenant,
@@ -68,7 +82,7 @@ def billing_state(
         tenant=str(tenant),
         customer=customer.external_id,
         subscription=subscription.code,
-        plan_version=", ".join(f"{version.plan.code} v{version.number}" for version in held or versions[-1:]),
+        plan_version=", ".join(map(plan_text, held or versions[-1:])),
         payer=customer.parent.external_id if customer.parent else "",
         currency=currency,
         rounding=sources.profile.rounding,
@@ -88,7 +102,77 @@ def billing_state(
         wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),
         closed=closed,
         marks=marks,
-        setup_fees=_setup_fees(subscription, period) if has_run else (),
+        setup_fees=_setup_fees(subscription, period, at_start) if has_run else (),
+        fees_ahead=_fees_ahead(sources, asked, charges),
+        credits_left=_credits_left(sources, asked),
+    )
+
+
+def start_state(*, tenant: Tenant, subscription: Subscription) -> values.BillingState:
+    """The input of what is due when billing begins: fees in advance of the first cycle, and setup fees.
+
+    subscription: as of `billed_subscriptions_for`. What an invoice has once, a coupon's amount or a commitment, is left to
+    the invoice of the period. Raises Problem state_conflict where nothing is ever billed.
+    """
+    begins_at = begun_at(subscription)
+    if begins_at is None:
+        raise Problem("state_conflict", f"Nothing of the subscription {subscription.code!r} is billed.")
+    cycle = subscription_cycle(subscription).period_at(begins_at)
+    whole = billing_state(tenant=tenant, subscription=subscription, cycle=cycle)
+    zone = subscription.customer.zone
+    midnight = local_midnight(begins_at.astimezone(zone).date() + timedelta(days=1), zone)
+    day = Period(begins_at, min(midnight, whole.period.end))
+    charges = charges_of({}, day, ahead_in(subscription, cycle, whole.period))
+    return replace(
+        whole,
+        kind="START",
+        period=day,
+        as_of=begins_at,
+        charges=charges,
+        usage=(),
+        carried_in=(),
+        contracts=tuple(
+            values.Contract(code=each.code, term=each.term, discount_percent=each.discount_percent)
+            for each in whole.contracts
+        ),
+        coupons=tuple(each for each in whole.coupons if each.amount is None),
+        closed=(),
+        marks=(),
+        setup_fees=_setup_fees(subscription, day),
+        fees_ahead=(),
+        credits_left=(),
+    )
+
+
+def _held_ahead(subscription: Subscription, cycle: Period) -> Held:
+    """What fees in advance are billed for with a cycle's invoice: the cycle after it, as far as it will run."""
+    following = subscription_cycle(subscription).period_at(cycle.end)
+    running = billed_period(subscription, following)
+    return ahead_in(subscription, following, running) if running is not None else {}
+
+
+def _fees_ahead(
+    sources: Sources, asked: Asked, charges: Iterable[values.Charge]
+) -> tuple[values.FeeAhead, ...]:
+    """What has been billed in advance of the cycle, a fee a line, under the code that the fee has in it."""
+    held = {(charge.plan, plain_code(charge.code)): (charge.code, charge.name) for charge in charges}
+    found = []
+    for line in sources.ahead[asked.subscription.pk]:
+        if line.ahead_of is not None:
+            code, name = held.get((line.plan, plain_code(line.code)), (line.code, line.code))
+            net = EXACT.add(line.amount, line.discount)
+            found.append(values.FeeAhead(code=code, name=name, plan=line.plan, gross=line.amount, net=net))
+    return tuple(found)
+
+
+def _credits_left(sources: Sources, asked: Asked) -> tuple[values.CreditLeft, ...]:
+    """What the invoice of the period before had no room for; its own difference, closed periods have without it."""
+    before = _invoice_before(sources, asked)
+    return tuple(
+        values.CreditLeft(code=facts["code"], amount=Decimal(facts["left"]))
+        for issue in (before.issues if before else ())
+        if issue["code"] == "credit_carried" and issue["subject"] == AHEAD
+        for facts in [dict(issue["facts"])]
     )
 
 
@@ -102,18 +186,20 @@ def wallet_funds(tenant: Tenant, payer: Customer, currency: str) -> tuple[values
     return tuple(values.FundedGrant(grant=grant_value(grant), balance=grant.free) for grant in grants)
 
 
-def _setup_fees(subscription: Subscription, period: Period) -> tuple[values.SetupFee, ...]:
+def _setup_fees(
+    subscription: Subscription, period: Period, billed: Collection[str] = ()
+) -> tuple[values.SetupFee, ...]:
+    """Those that are due in the period. billed: the codes of those that the invoice of the start bills."""
     return tuple(
         values.SetupFee(code=fee.offering.code, name=fee.offering.name, amount=fee.amount)
         for fee in subscription.setup_fees.all()
-        if fee.due_at in period
+        if fee.due_at in period and fee.offering.code not in billed
     )
 
 
 def _carried_in(sources: Sources, asked: Asked) -> tuple[values.CarriedUnits, ...]:
     """What the invoice of the period before handed on; a period without an invoice hands on nothing."""
-    invoices = sources.invoices[asked.subscription.pk]
-    before = next((each for each in invoices if each.period_end == asked.cycle.start), None)
+    before = _invoice_before(sources, asked)
     return tuple(
         values.CarriedUnits(
             charge=carried["charge"],
@@ -122,6 +208,12 @@ def _carried_in(sources: Sources, asked: Asked) -> tuple[values.CarriedUnits, ..
         )
         for carried in (before.carried_out if before else ())
     )
+
+
+def _invoice_before(sources: Sources, asked: Asked) -> Invoice | None:
+    """That of the period just before the cycle."""
+    invoices = sources.invoices[asked.subscription.pk]
+    return next((each for each in invoices if each.period_end == asked.cycle.start), None)
 
 
 def _contracts(

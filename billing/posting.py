@@ -74,6 +74,7 @@ def document_of(state: BillingState, subscription: Subscription, *, draft: Invoi
         tenant=tenant,
         customer=subscription.customer,
         subscription=subscription,
+        kind=state.kind,
         currency=state.currency,
         period_start=state.cycle.start,
         period_end=state.cycle.end,
@@ -110,6 +111,8 @@ def _lines(state: BillingState, invoice: Invoice) -> list[InvoiceLine]:
             "tiers": canonical_value(line.tiers),
             "adjusts": line.adjusts,
             "corrections": canonical_value(line.corrections),
+            "ahead_of": line.ahead_of,
+            "plan": line.plan,
         }
         for line in state.lines
     ]

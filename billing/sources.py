@@ -12,19 +12,21 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from django.db.models import Q
+
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 from metering.meters import Meter
 from metering.selectors.corrections import CorrectedUsage, corrected_usage, last_correction
 from metering.selectors.usage import HourPartial, Wanted, buckets_read, events_counted
 
-from .models import Invoice, Subscription, TaxExemption, TaxRate
+from .models import Invoice, InvoiceLine, Subscription, TaxExemption, TaxRate
 from .pipeline.state import UsageMark
 from .selectors.invoices import live_invoices_of
 from .selectors.periods import billed_period
 from .selectors.profiles import billing_profile_for
 from .selectors.tax import places_around, tax_exemptions_for, tax_jurisdiction_of, tax_rates_for
-from .selectors.timeline import versions_held
+from .selectors.timeline import has_advance, versions_held
 
 # For so long an invoice warns that an exemption has run out.
 EXPIRY_REMEMBERED = timedelta(days=366)
@@ -45,6 +47,7 @@ class Sources:
 
     invoices: all but the void ones, by period, without input and trace. counted: events in each invoiced period and, last,
     in the cycle. corrections: since the oldest mark. seen: the latest mark of each invoiced period, by its start.
+    ahead: the lines that bill fees of the cycle in advance, and the setup fees of the invoice of the start.
     """
 
     def __init__(self, tenant: Tenant, billed: Sequence[tuple[Subscription, Period]]) -> None:
@@ -64,6 +67,7 @@ class Sources:
         self._rates = _tax_rates(tenant, customers.values())
         self._exemptions = _tax_exemptions(tenant, customers)
         self._buckets = self._buckets_read(tenant)
+        self.ahead = self._ahead(tenant)
 
     def earlier(self, subscription_id: UUID) -> list[Invoice]:
         """The issued invoices of the periods before the cycle."""
@@ -139,6 +143,30 @@ class Sources:
                 and change.metric in metrics
                 and change.correction.sequence > oldest[subscription.pk]
             ]
+        return found
+
+    def _ahead(self, tenant: Tenant) -> dict[UUID, list[InvoiceLine]]:
+        asking = {
+            pk: asked.cycle.start
+            for pk, asked in self.asked.items()
+            if asked.subscription.setup_fees.all() or any(map(has_advance, versions_held(asked.subscription)))
+        }
+        found: dict[UUID, list[InvoiceLine]] = {pk: [] for pk in self.asked}
+        if not asking:
+            return found
+        start = {"kind": InvoiceLine.Kind.SETUP_FEE, "invoice__kind": Invoice.Kind.START}
+        lines = (
+            InvoiceLine.objects.of(tenant)
+            .filter(Q(ahead_of__in=set(asking.values())) | Q(**start), invoice__subscription__in=list(asking))
+            .filter(adjusts="")
+            .exclude(invoice__status=Invoice.Status.VOID)
+            .select_related("invoice")
+            .order_by("invoice__period_start", "position")
+        )
+        for line in lines:
+            pk = line.invoice.subscription_id
+            if line.ahead_of in (None, asking[pk]):
+                found[pk].append(line)
         return found
 
     def _buckets_read(self, tenant: Tenant) -> dict[tuple[UUID, str], list[HourPartial]]:

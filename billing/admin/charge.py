@@ -50,7 +50,7 @@ _ASKED_OF_USAGE = {
     "meter": "Choose the meter whose usage is charged.",
     "model": "Choose how the usage is priced.",
 }
-_OWN = ("name", "kind", "model", "position")
+_OWN = ("name", "kind", "timing", "model", "position")
 
 
 def _shown_when(names: tuple[str, ...]) -> str:
@@ -179,7 +179,7 @@ class ChargeAdmin(BillingAdmin):
     list_select_related = ("version__plan", "meter")
     search_fields = ("code", "name", "version__plan__code")
     fieldsets = (
-        (None, {"fields": ("version", ("code", "name"), ("kind", "position"))}),
+        (None, {"fields": ("version", ("code", "name"), ("kind", "timing", "position"))}),
         ("Usage", {"fields": (("meter", "model"), "dimension_filters")}),
         (
             "Price",
@@ -213,6 +213,7 @@ class ChargeAdmin(BillingAdmin):
             for column, term in _TERM_COLUMNS.items()
         },
         **dict.fromkeys((*_USAGE_COLUMNS, "model"), "kind == 'USAGE'"),
+        "timing": "kind == 'FEE'",
     }
     actions_detail = ("remove",)
     empty_state = "Charges are added on the page of a draft version."

@@ -27,7 +27,7 @@ from ..schemas.invoices import (
     TraceSerializer,
 )
 from ..selectors.invoices import invoice_for, invoices_listed
-from ..services.invoices import invoice_issue, invoice_preview
+from ..services.invoices import invoice_issue, invoice_preview, invoice_start
 
 _SUMMARY = {
     "id": "0195a3c2-7f2a-7c4b-9d1e-3b5f7a9c1d2e",
@@ -240,6 +240,31 @@ class InvoiceIssueView(APIView):
         tenant = request.user.tenant
         issued = invoice_issue(tenant=tenant, invoice_id=invoice_for(tenant, name).pk)
         return Response(invoice_body(document_stored(issued)))
+
+
+class InvoiceStartView(APIView):
+    scopes: ClassVar = {"POST": "write"}
+
+    @extend_schema(
+        tags=["invoices"],
+        summary="Draft what is due when a subscription's billing begins",
+        description=(
+            "Setup fees, and fees in advance of the first period. Without it, the invoice of the first period bills the same. "
+            "Asked again, it is drafted anew; an issued one is answered as it is."
+        ),
+        request=None,
+        responses={
+            200: InvoiceSerializer,
+            **problems(
+                not_found="No subscription 'sub_9'.",
+                state_conflict="The subscription 'sub_1' has no setup fee and no fee in advance; nothing is due at its start.",
+            ),
+        },
+        examples=[INVOICE_EXAMPLE],
+    )
+    def post(self, request: Request, code: str) -> Response:
+        invoice = invoice_start(tenant=request.user.tenant, subscription_code=code)
+        return Response(invoice_body(document_stored(invoice)))
 
 
 class InvoicePreviewView(APIView):

@@ -92,6 +92,10 @@ class Charge(TenantRow):
         FEE = "FEE", "Recurring fee"
         USAGE = "USAGE", "Usage"
 
+    class Timing(models.TextChoices):
+        ARREARS = "ARREARS", "With the period's invoice"
+        ADVANCE = "ADVANCE", "With the invoice before the period"
+
     class Model(models.TextChoices):
         PER_UNIT = "PER_UNIT", "Per unit"
         FLAT_RATE = "FLAT_RATE", "Flat rate"
@@ -119,6 +123,9 @@ class Charge(TenantRow):
     code = CodeField()
     name = models.CharField(max_length=200, help_text="What the invoice line says.")
     kind = models.CharField(max_length=6, choices=Kind.choices, default=Kind.USAGE)
+    timing = models.CharField(
+        max_length=7, choices=Timing.choices, default=Timing.ARREARS, help_text="When a fee is billed."
+    )
     model = models.CharField(max_length=20, choices=Model.choices)
     meter = models.ForeignKey(
         "metering.MeterRow", null=True, blank=True, on_delete=models.PROTECT, related_name="charges"

@@ -29,6 +29,7 @@ class Invoice(TenantRow):
 
     class Kind(models.TextChoices):
         PERIOD = "PERIOD", "Period"
+        START = "START", "Start"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="invoices")
@@ -121,6 +122,10 @@ class InvoiceLine(TenantRow):
         max_length=32, blank=True, help_text="Number of the invoice whose period the line corrects."
     )
     corrections = models.JSONField(default=list, help_text="Ids of the corrections that it comes of.")
+    ahead_of = models.DateTimeField(
+        null=True, help_text="Start of the period whose fee it bills in advance, or settles."
+    )
+    plan = models.CharField(max_length=80, blank=True, help_text="The plan version of a fee in advance.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["invoice", "position"], name="invoice_line_position")]

@@ -43,6 +43,9 @@ def adjusted(closed: ClosedPeriod, rerun: Rerun) -> tuple[list[Line], list[Expla
     """
     now: dict[tuple[str, str], list[Line]] = {}
     for line in rerun.lines:
+        if line.adjusts:
+            # What that invoice settled of fees in advance is no part of its period's own usage and fees.
+            continue
         now.setdefault((line.kind, line.code), []).append(line)
     billed = {(line.kind, line.code): line for line in closed.billed}
     lines, why = [], []

@@ -43,10 +43,14 @@ class Rollover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A stretch of time in which a charge is held. quantity: how often a fee is due; of usage it says nothing."""
+    """A stretch of time in which a charge is held. quantity: how often a fee is due; of usage it says nothing.
+
+    of: the later cycle that it is a part of, where a fee is billed in advance; None for the billed one.
+    """
 
     period: Period
     quantity: Decimal = ONE
+    of: Period | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,7 @@ class Charge:
     minimum_amount, maximum_amount: bounds of the line, None for none.
     proration: "day" or "second".
     spans: when it is held, in order and without overlap; empty for all of the billed period, once.
+    timing: ARREARS or, of a fee, ADVANCE. plan: of a fee in advance, the version it is of.
     """
 
     code: str
@@ -83,6 +88,8 @@ class Charge:
     maximum_amount: Decimal | None = None
     proration: str = "day"
     spans: tuple[Span, ...] = ()
+    timing: str = "ARREARS"
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,28 @@ class SetupFee:
 
     code: str
     name: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeeAhead:
+    """What earlier invoices billed of a fee of this cycle in advance.
+
+    code, name: the charge's. gross: before discounts. net: after them.
+    """
+
+    code: str
+    name: str
+    plan: str
+    gross: Decimal
+    net: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditLeft:
+    """What the invoice before could not give back of fees in advance, below zero. code: the charge's."""
+
+    code: str
     amount: Decimal
 
 
@@ -315,6 +344,8 @@ class BillingInput:
     coupons: in the order they were attached. billing_mode: POSTPAID, PREPAID or HYBRID.
     closed: earlier periods that are billed again, in order. marks: of this period and of those.
     setup_fees: those that are due in this period.
+    kind: PERIOD, or START for what is due before the first period is over.
+    fees_ahead: what has been billed in advance for this cycle. credits_left: of the invoice before.
     """
 
     rule_version: str = RULE_VERSION
@@ -340,6 +371,9 @@ class BillingInput:
     closed: tuple[ClosedPeriod, ...] = ()
     marks: tuple[UsageMark, ...] = ()
     setup_fees: tuple[SetupFee, ...] = ()
+    kind: str = "PERIOD"
+    fees_ahead: tuple[FeeAhead, ...] = ()
+    credits_left: tuple[CreditLeft, ...] = ()
 
 
 # --- what the stages write ---------------------------------------------------------------------------------------
@@ -395,6 +429,7 @@ class Line:
     adjusts: the number of the invoice whose period the line corrects, empty for a line of this period; the line is then
     the difference of what that period comes to and what was billed, discounts included, and has either sign.
     corrections: ids of those that it comes of.
+    ahead_of: start of the cycle whose fee it bills in advance or settles; plan: that fee's plan version.
     """
 
     kind: str
@@ -407,6 +442,8 @@ class Line:
     tiers: tuple[TierCharge, ...] = ()
     adjusts: str = ""
     corrections: tuple[str, ...] = ()
+    ahead_of: datetime | None = None
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

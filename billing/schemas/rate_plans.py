@@ -42,6 +42,11 @@ class NewChargeSerializer(StrictSerializer):
     kind = serializers.ChoiceField(
         CHARGE_KINDS, required=False, help_text="USAGE if left out; FEE has no meter and is FLAT_RATE."
     )
+    timing = serializers.ChoiceField(
+        Charge.Timing.choices,
+        required=False,
+        help_text="ARREARS if left out. ADVANCE: a fee that is billed with the invoice before its period.",
+    )
     model = serializers.ChoiceField(Charge.Model.choices)
     meter = serializers.CharField(
         required=False, allow_null=True, help_text="Key of the meter that is priced."

@@ -63,9 +63,9 @@ def _charging(tenant_id: int, metric: str) -> dict[UUID, bool]:
 
 def _numbers(subscriptions: list[Subscription]) -> dict[UUID, dict[datetime, str]]:
     """The numbers of issued invoices, by subscription and start of the period."""
-    rows = Invoice.objects.filter(subscription__in=subscriptions, sequence__isnull=False).exclude(
-        status=Invoice.Status.VOID
-    )
+    rows = Invoice.objects.filter(
+        subscription__in=subscriptions, sequence__isnull=False, kind=Invoice.Kind.PERIOD
+    ).exclude(status=Invoice.Status.VOID)
     numbers: dict[UUID, dict[datetime, str]] = {}
     for subscription_id, start, number in rows.values_list("subscription_id", "period_start", "number"):
         numbers.setdefault(subscription_id, {})[start] = number

@@ -59,24 +59,30 @@ def invoices_to_verify(tenant: Tenant) -> QuerySet[Invoice]:
 
 
 def live_invoices_for(subscription: Subscription) -> QuerySet[Invoice]:
-    """A subscription's invoices but the void ones: at most one a period and kind."""
-    return Invoice.objects.of(subscription.tenant).filter(subscription=subscription).exclude(status="VOID")
+    """A subscription's invoices of periods but the void ones: at most one a period."""
+    invoices = Invoice.objects.of(subscription.tenant).filter(subscription=subscription)
+    return invoices.filter(kind=Invoice.Kind.PERIOD).exclude(status="VOID")
 
 
 def live_invoices_of(tenant: Tenant, subscription_ids: Collection[UUID]) -> QuerySet[Invoice]:
     """The same of several subscriptions, without what only the invoice's own page and proof read."""
-    invoices = Invoice.objects.of(tenant).filter(subscription__in=subscription_ids).exclude(status="VOID")
-    return invoices.only(
-        "subscription_id",
-        "sequence",
-        "number",
-        "status",
-        "period_start",
-        "period_end",
-        "issued_at",
-        "created_at",
-        "carried_out",
-        "usage_marks",
+    invoices = Invoice.objects.of(tenant).filter(subscription__in=subscription_ids)
+    return (
+        invoices.filter(kind=Invoice.Kind.PERIOD)
+        .exclude(status="VOID")
+        .only(
+            "subscription_id",
+            "sequence",
+            "number",
+            "status",
+            "period_start",
+            "period_end",
+            "issued_at",
+            "created_at",
+            "carried_out",
+            "usage_marks",
+            "issues",
+        )
     )
 
 

@@ -87,6 +87,7 @@ def charge_value(charge: Charge) -> values.Charge:
         minimum_amount=charge.minimum_amount,
         maximum_amount=charge.maximum_amount,
         proration=charge.version.proration,
+        timing=charge.timing,
         **usage,
     )
 
@@ -173,6 +174,8 @@ def _check_fee(charge: Charge) -> None:
 
 
 def _check_usage(charge: Charge) -> None:
+    if charge.timing != Charge.Timing.ARREARS:
+        raise InvalidTerms("timing", "of usage is ARREARS; what is not used yet has no quantity")
     if charge.meter is not None:
         pricing.check_aggregation(charge.model, Aggregation(charge.meter.aggregation))
     for column in ("quota_units", "rollover_units_max"):

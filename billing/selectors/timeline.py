@@ -8,7 +8,7 @@ from datetime import datetime
 
 from aforo.kernel.periods import Period
 
-from ..models import RatePlanVersion, Subscription, SubscriptionItem
+from ..models import Charge, RatePlanVersion, Subscription, SubscriptionItem
 from ..pipeline import state as values
 from .terms import version_charges
 
@@ -40,28 +40,53 @@ def _billed_part(item: SubscriptionItem, period: Period) -> Period | None:
     return Period(start, end).overlap(period) if start < end else None
 
 
-def charges_of(
-    held: Mapping[RatePlanVersion, tuple[values.Span, ...]], period: Period
-) -> tuple[values.Charge, ...]:
+Held = Mapping[RatePlanVersion, tuple[values.Span, ...]]
+
+
+def charges_of(held: Held, period: Period, ahead: Held | None = None) -> tuple[values.Charge, ...]:
     """The charges of what is held in a period, with their spans; plan after plan.
 
+    ahead: what is held in a later cycle; fees in advance are billed for it, too.
     A charge of the only version, held once and all the time, has no spans. Where two versions have a charge of the same
     code, the one that is held last keeps it, and the other's says its version: base@starter-v1.
     """
+    ahead = ahead or {}
     whole = (values.Span(period=period),)
-    if len(held) == 1 and whole in held.values():
-        (version,) = held
-        return version_charges(version)
-    found = [
-        (version, replace(charge, spans=spans))
-        for version, spans in held.items()
-        for charge in version_charges(version)
-    ]
+    is_plain = len(held) == 1 and whole in held.values() and ahead.keys() <= held.keys()
+    found = []
+    for version in dict.fromkeys([*held, *ahead]):
+        for charge in version_charges(version):
+            spans = held.get(version, ())
+            if charge.timing == Charge.Timing.ADVANCE:
+                spans += ahead.get(version, ())
+                found.append((version, replace(charge, spans=spans, plan=plan_text(version))))
+            elif spans:
+                found.append((version, charge if is_plain else replace(charge, spans=spans)))
+    if is_plain:
+        return tuple(charge for _, charge in found)
     last = {charge.code: version for version, charge in sorted(found, key=_held_until)}
     return tuple(
         replace(charge if last[charge.code] == version else _named(charge, version), position=position)
         for position, (version, charge) in enumerate(found, start=1)
     )
+
+
+def ahead_in(subscription: Subscription, cycle: Period, period: Period) -> Held:
+    """What is billed in advance of a part of a cycle."""
+    held = held_in(subscription.items.all(), period)
+    return {
+        version: tuple(replace(span, of=cycle) for span in spans)
+        for version, spans in held.items()
+        if has_advance(version)
+    }
+
+
+def has_advance(version: RatePlanVersion) -> bool:
+    return any(charge.timing == Charge.Timing.ADVANCE for charge in version.charges.all())
+
+
+def plan_text(version: RatePlanVersion) -> str:
+    return f"{version.plan.code} v{version.number}"
 
 
 def versions_held(subscription: Subscription) -> list[RatePlanVersion]:
@@ -83,6 +108,25 @@ def tax_categories(versions: Sequence[RatePlanVersion], charges: Iterable[values
         for code in ((charge.code, named_code(charge.code, version)) if versions[1:] else (charge.code,))
     }
     return earlier | {charge.code: products[charge.product] for charge in charges}
+
+
+def begun_at(subscription: Subscription) -> datetime | None:
+    """The first billed instant; None where nothing is ever billed."""
+    starts = [
+        start
+        for item in subscription.items.all()
+        for start in [max(item.starts_at, item.trial_ends_at or item.starts_at)]
+        if item.ends_at is None or start < item.ends_at
+    ]
+    begins_at = min(starts, default=None)
+    ends_at = subscription.ends_at
+    is_over = begins_at is not None and ends_at is not None and ends_at <= begins_at
+    return None if is_over else begins_at
+
+
+def plain_code(code: str) -> str:
+    """The charge's own code: base of base@starter-v1."""
+    return code.partition("@")[0]
 
 
 def named_code(code: str, version: RatePlanVersion) -> str:

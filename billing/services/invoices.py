@@ -18,6 +18,7 @@ from aforo.tenancy.models import Customer, Tenant
 from .. import loading, locks, posting, proof
 from ..models import Invoice, Subscription, Wallet
 from ..pipeline.state import BillingState
+from ..selectors.invoices import live_invoices_for
 from ..selectors.periods import has_ended, subscription_cycle
 from ..selectors.subscriptions import billed_subscription_for, billed_subscriptions_for
 from ..sources import Sources
@@ -62,6 +63,43 @@ def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> I
         return outcome
 
     return tax_quoted(tenant, draft)
+
+
+def invoice_start(*, tenant: Tenant, subscription_code: str) -> Invoice:
+    """What is due when billing begins, drafted before the first period is over; or drafted anew, unless it is issued.
+
+    Without it, the invoice of the first period bills the same.
+    Asks the tenant's tax engine as `invoice_draft` does. Locks the subscription. Raises Problem not_found, or state_conflict where nothing is due then, the first period has an
+    invoice, or the run is stopped.
+    """
+    return tax_quoted(tenant, lambda: _start_drafted(tenant, subscription_code))
+
+
+@transaction.atomic
+def _start_drafted(tenant: Tenant, subscription_code: str) -> Invoice:
+    subscription = billed_subscription_for(tenant, code=subscription_code)
+    locks.subscription_locked(tenant, subscription.pk)
+    existing = (
+        Invoice.objects.of(tenant)
+        .filter(subscription=subscription, kind=Invoice.Kind.START)
+        .exclude(status=Invoice.Status.VOID)
+        .first()
+    )
+    if existing is not None and existing.status != Invoice.Status.DRAFT:
+        return existing
+    state = _finished(tenant, loading.start_state(tenant=tenant, subscription=subscription))
+    if live_invoices_for(subscription).filter(period_start=state.cycle.start).exists():
+        raise Problem(
+            "state_conflict", f"The first period {state.cycle} has an invoice, which bills what was due."
+        )
+    if not state.lines:
+        raise Problem(
+            "state_conflict",
+            f"The subscription {subscription.code!r} has no setup fee and no fee in advance; nothing is due at its start.",
+        )
+    document = posting.document_of(state, subscription, draft=existing)
+    posting.drafts_post([document])
+    return document.invoice
 
 
 @transaction.atomic(savepoint=False)

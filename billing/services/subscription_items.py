@@ -292,7 +292,7 @@ def open_check(subscription: Subscription, at: datetime, doing: str) -> None:
     """Refuse an instant inside what is invoiced: that stays billed. Raises Problem state_conflict."""
     billed = (
         Invoice.objects.of(subscription.tenant)
-        .filter(subscription=subscription, period_end__gt=at)
+        .filter(subscription=subscription, kind=Invoice.Kind.PERIOD, period_end__gt=at)
         .exclude(status__in=(Invoice.Status.DRAFT, Invoice.Status.VOID))
         .order_by("-period_end")
         .first()

@@ -32,7 +32,7 @@ INVOICE_FIGURES = (
 )
 LINE_FIELDS = (
     *("position", "kind", "code", "description", "quantity", "amount", "discount", "tiers"),
-    *("adjusts", "corrections"),
+    *("adjusts", "corrections", "ahead_of", "plan"),
 )
 TAX_FIELDS = (
     *("position", "jurisdiction", "name", "percent", "is_inclusive", "taxable_amount", "amount"),

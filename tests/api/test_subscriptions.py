@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from aforo.kernel.clock import clock_at
-from billing.models import Subscription
+from billing.models import Offering, Subscription
 from billing.services.catalog import offering_create
 from tests import catalogs, workspaces
 
@@ -110,6 +110,18 @@ def test_an_add_on_comes_and_goes(shop, acme):
         == shop.get("/v1/subscriptions/sub-1/periods").json()["data"][0]["cycle"]["end"]
     )
     assert problem(shop.post("/v1/subscriptions/sub-1/add", {"offering": "nothing"})) == (404, "not_found")
+
+
+def test_what_is_due_at_the_start_is_an_invoice_of_its_own(shop):
+    shop.post("/v1/subscriptions", {**NEW, "starts_on": "2026-03-10"})
+    nothing = shop.post("/v1/subscriptions/sub-1/start-invoice")
+    assert problem(nothing) == (409, "state_conflict")
+    Offering.objects.update(setup_fee=5)
+    shop.post("/v1/subscriptions", {**NEW, "code": "sub-2", "starts_on": "2026-03-10"})
+    made = shop.post("/v1/subscriptions/sub-2/start-invoice").json()
+    assert [(line["kind"], line["amount"]) for line in made["lines"]] == [("SETUP_FEE", "5.00")]
+    again = shop.post("/v1/subscriptions/sub-2/start-invoice")
+    assert again.json()["id"] == made["id"], again.content
 
 
 def test_moves_write_phases_and_illegal_ones_name_the_legal(shop):

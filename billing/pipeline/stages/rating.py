@@ -17,6 +17,7 @@ from ... import pricing
 from ...pricing.terms import ZERO, Billable, InvalidTerms, Rated, Terms
 from ...proration import prorated, share
 from ..adjustments import adjusted
+from ..advance import days_of, left_over, settled
 from ..state import ONE, BillingState, Charge, Explanation, Issue, Line, SetupFee, Span
 from ..trace import explained, texts
 
@@ -32,6 +33,8 @@ READS = frozenset(
         "closed",
         "reruns",
         "setup_fees",
+        "fees_ahead",
+        "credits_left",
     }
 )
 WRITES = frozenset({"lines"})
@@ -39,7 +42,7 @@ WRITES = frozenset({"lines"})
 
 def run(state: BillingState) -> BillingState:
     """The setup fees; a line for each charge, by position, of a fee for each of its spans, those that are cut by their share
-    of the cycle; then the adjustments of earlier periods.
+    of the cycle; what settles fees that were billed in advance; then the adjustments of earlier periods.
 
     15,000 calls, 0.010 to 1,000, 0.008 to 10,000, then 0.005: 10.00 + 72.00 + 25.00 = 107.00.
     """
@@ -69,14 +72,17 @@ def run(state: BillingState) -> BillingState:
             continue
         why += _explained(charge, price)
         if charge.kind == "FEE":
+            due: list[Line] = []
             for span in charge.spans or (Span(period=state.period),):
-                priced_lines, reasons = _fee_lines(state, charge, span, price)
-                lines += priced_lines
+                fee_lines, reasons = _fee_lines(state, charge, span, price)
+                due += fee_lines
                 why += reasons
+            lines += settled(state, charge, due)
         else:
             line, reason = _line(state, charge, "USAGE_FEE", charge.name, found.metered, price.amount, price)
             lines.append(line)
             why.append(reason)
+    lines += left_over(state)
     for closed, rerun in zip(state.closed, state.reruns, strict=True):
         adjusting, reasons = adjusted(closed, rerun)
         lines += adjusting
@@ -120,17 +126,21 @@ def _fee_lines(
     30.00, held twice from 16 June to 1 July: 60.00 × 15 of 30 days, 30.00.
     """
     fee = EXACT.multiply(price.amount, span.quantity)
-    if span.period == state.cycle:
+    cycle = span.of or state.cycle
+    name = charge.name if span.of is None else f"{charge.name}, {days_of(span.period, state.zone)}"
+    if span.period == cycle:
         part, whole = 1, 1
-        kind, name, amount, why = "CHARGE", charge.name, fee, []
+        kind, amount, why = "CHARGE", fee, []
     else:
-        part, whole = share(state.cycle, span.period, basis=charge.proration, zone=ZoneInfo(state.zone))
+        part, whole = share(cycle, span.period, basis=charge.proration, zone=ZoneInfo(state.zone))
         amount = prorated(fee, part, whole)
-        kind, name = "PRORATION", f"{charge.name} ({part} of {whole} {charge.proration}s)"
+        kind, name = "PRORATION", f"{name} ({part} of {whole} {charge.proration}s)"
         why = [explained("rating", "prorated", charge.code, fee=fee, part=part, whole=whole, amount=amount)]
     if charge.spans and not (part and span.quantity):
         return [], why
     line, reason = _line(state, charge, kind, name, span.quantity, amount, price)
+    if span.of is not None:
+        line = replace(line, ahead_of=span.of.start, plan=charge.plan)
     return [line], [*why, reason]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, models, transaction
 
+from aforo.kernel.clock import now
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
 from billing.models import (
@@ -71,6 +72,8 @@ def flipped(field: models.Field, value: Any) -> Any:
         return [*value, {}]
     if isinstance(value, str):
         return value[:-1] + chr(ord(value[-1]) ^ 1) if value else "x"
+    if value is None and isinstance(field, models.DateTimeField):
+        return now()
     data = bytes(value)
     return data[:-2] + bytes([data[-2] ^ 1]) + data[-1:]
 
