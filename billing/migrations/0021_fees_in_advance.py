@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0019_tax_quotes'),
+        ('billing', '0020_priced_meter_terms'),
     ]
 
     operations = [
