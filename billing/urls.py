@@ -16,6 +16,7 @@ from .api.invoices import (
     InvoiceView,
 )
 from .api.offerings import OfferingsView, OfferingView
+from .api.plan_migrations import MigrationPreviewView, MigrationView
 from .api.products import ProductsView, ProductView
 from .api.profiles import BillingProfileView
 from .api.rate_plans import (
@@ -71,6 +72,12 @@ urlpatterns = [
     path("rate-plans/<str:code>/versions", VersionsView.as_view(), name="rate-plan-versions"),
     path(_VERSION, VersionView.as_view(), name="rate-plan-version"),
     path(f"{_VERSION}/diff", VersionDiffView.as_view(), name="rate-plan-version-diff"),
+    path(
+        f"{_VERSION}/migration-preview",
+        MigrationPreviewView.as_view(),
+        name="rate-plan-version-migration-preview",
+    ),
+    path(f"{_VERSION}/migrate", MigrationView.as_view(), name="rate-plan-version-migrate"),
     path(f"{_VERSION}/publish", VersionPublishView.as_view(), name="rate-plan-version-publish"),
     path(f"{_VERSION}/archive", VersionArchiveView.as_view(), name="rate-plan-version-archive"),
     path("offerings", OfferingsView.as_view(), name="offerings"),

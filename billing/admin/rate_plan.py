@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,10 +30,13 @@ from ..documents.version_diff import version_diff
 from ..models import Charge, RatePlan, RatePlanVersion
 from ..selectors.catalog import version_before
 from ..services.catalog import rate_plan_create, version_archive, version_draft, version_publish
-from .base import BillingAdmin, BillingInline, number
+from ..services.plan_migrations import Refused, migration_preview, plan_migrate
+from .base import BillingAdmin, BillingInline, money, number
 from .prices import price_text
 
 Status = RatePlanVersion.Status
+# More at once is the command's work.
+MOVED_AT_ONCE = 1000
 
 
 def _proration() -> forms.ChoiceField:
@@ -56,6 +60,30 @@ class Draft(Ask):
         newest = (row if isinstance(row, RatePlan) else row.plan).versions.first()
         if newest is not None:
             self.fields["proration"].initial = newest.proration
+
+
+class Other(Ask):
+    """Another version of the same plan."""
+
+    to = forms.TypedChoiceField(coerce=int, label="Version", widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args: Any, row: RatePlanVersion, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        others = row.plan.versions.exclude(pk=row.pk)
+        self.fields["to"].choices = [(other.number, str(other)) for other in others]
+
+
+class Move(Other):
+    effective = forms.ChoiceField(
+        choices=[("period_end", "At the end of each one's period"), ("now", "Now")],
+        label="From when on",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+
+def _is_moved_from(version: RatePlanVersion) -> bool:
+    """Whether there is somewhere to go."""
+    return version.status != Status.DRAFT and version.plan.versions.count() > 1
 
 
 def _has_no_draft(plan: RatePlan) -> bool:
@@ -173,7 +201,7 @@ class RatePlanVersionAdmin(BillingAdmin):
     fieldsets = ((None, {"fields": (("plan", "number"), ("state", "proration"), "published_at", "changes")}),)
     readonly_fields = ("number", "state", "published_at", "changes")
     inlines = (ChargeInline,)
-    actions_detail = ("add_charge", "publish", "new_version", "archive")
+    actions_detail = ("add_charge", "publish", "new_version", "preview_move", "move", "archive")
     empty_state = "Versions are made on the page of their rate plan."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -237,6 +265,47 @@ class RatePlanVersionAdmin(BillingAdmin):
         return _drafted(request, version.plan.code, proration)
 
     @button(
+        "Preview a move",
+        icon="compare_arrows",
+        ask=Other,
+        offered=_is_moved_from,
+        says="Bills the last full period of each subscription on this version under the other one, and keeps nothing.",
+    )
+    def preview_move(self, request: HttpRequest, version: RatePlanVersion, to: int) -> str:
+        preview = migration_preview(
+            tenant=tenant_of_request(request),
+            plan=version.plan.code,
+            version=version.number,
+            to=to,
+            subscriptions_max=MOVED_AT_ONCE,
+        )
+        before, after = (money(amount, preview.currency) for amount in (preview.before, preview.after))
+        furthest = max(preview.effects, key=lambda effect: abs(effect.delta), default=None)
+        said = f"Subscriptions: {len(preview.effects)}. They come to {after} under version {to}, and to {before} as they are: "
+        said += f"{preview.winners} pay less, {preview.losers} more."
+        if furthest is not None and furthest.delta:
+            said += f" The furthest is {furthest.subscription} by {money(furthest.delta, preview.currency)}."
+        return said + _refused(preview.refused)
+
+    @button(
+        "Move subscriptions",
+        icon="move_up",
+        ask=Move,
+        offered=_is_moved_from,
+        says="Every subscription on this version holds the other one from then on. Issued invoices stay as they are.",
+    )
+    def move(self, request: HttpRequest, version: RatePlanVersion, to: int, effective: str) -> str:
+        done = plan_migrate(
+            tenant=tenant_of_request(request),
+            plan=version.plan.code,
+            version=version.number,
+            to=to,
+            is_at_period_end=effective == "period_end",
+            subscriptions_max=MOVED_AT_ONCE,
+        )
+        return f"Moved to version {to}: {done.migrated}." + _refused(done.refused)
+
+    @button(
         "Archive",
         icon="archive",
         offered=lambda version: version.status == Status.PUBLISHED,
@@ -245,3 +314,10 @@ class RatePlanVersionAdmin(BillingAdmin):
     def archive(self, request: HttpRequest, version: RatePlanVersion) -> str:
         version_archive(tenant=tenant_of_request(request), plan=version.plan.code, version=version.number)
         return f"Version {version.number} of {version.plan} is archived."
+
+
+def _refused(refused: Sequence[Refused]) -> str:
+    """What a sentence adds about those that cannot: the first, and how many there are."""
+    if not refused:
+        return ""
+    return f" {len(refused)} cannot, such as {refused[0].subscription}: {refused[0].sentence}"

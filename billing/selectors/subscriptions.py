@@ -43,6 +43,13 @@ def subscriptions_due(as_of: datetime) -> QuerySet[Subscription]:
     )
 
 
+def subscriptions_holding(tenant: Tenant, version: RatePlanVersion, at: datetime) -> QuerySet[Subscription]:
+    """Those that hold a plan version at an instant or later, and have not ended."""
+    items = SubscriptionItem.objects.filter(subscription=OuterRef("pk"), plan_version=version)
+    items = items.filter(Q(ends_at=None) | Q(ends_at__gt=at))
+    return Subscription.objects.of(tenant).exclude(state__in=ENDED).filter(Exists(items))
+
+
 def subscription_for(tenant: Tenant, code: str) -> Subscription:
     """Raises Problem not_found."""
     return found(subscriptions_for(tenant), code=code)

@@ -249,3 +249,38 @@ def test_a_reader_cannot_write_the_catalog(shop):
     for address in ("products", "rate-plans", "offerings", "rate-plans/payg/versions/1/publish"):
         assert problem(reader.post(f"/v1/{address}", {})) == (403, "scope_missing")
     assert problem(reader.put("/v1/rate-plans/payg/versions/1", {})) == (403, "scope_missing")
+
+
+def test_a_version_is_compared_previewed_and_moved_to(shop, acme):
+    catalogs.on_sale(acme.tenant)
+    catalogs.subscribed(acme.tenant)
+    first = shop.get("/v1/rate-plans/standard").json()["versions"][0]
+    address = "/v1/rate-plans/standard/versions"
+    assert [each["change"] for each in shop.get(f"{address}/1/diff").json()["charges"]] == ["ADDED"] * len(
+        first["charges"]
+    )
+    fee = {"code": "base", "name": "Base", "kind": "FEE", "model": "FLAT_RATE", "amount": "12"}
+    assert shop.post(address, {"charges": [fee]}).status_code == 201
+    compared = shop.get(f"{address}/2/diff").json()
+    assert (compared["number"], compared["against"]) == (2, 1)
+    assert compared["charges"] == shop.get(f"{address}/2/diff", against=1).json()["charges"]
+    assert problem(shop.get(f"{address}/2/diff", against=9)) == (404, "not_found")
+    assert problem(shop.get(f"{address}/2/diff", against="x")) == (422, "input_invalid")
+
+    preview = shop.post(f"{address}/1/migration-preview", {"to": 2, "period": "present"}).json()
+    (effect,) = preview["effects"]
+    assert (effect["customer"], effect["after"], preview["after"]) == ("cust_abc", "12.00", "12.00")
+    move = {"to": 2, "effective": "period_end"}
+    assert shop.post(f"{address}/1/migrate", move).json()["migrated"] == 0  # a draft
+    assert shop.post(f"{address}/2/publish").status_code == 200
+    assert shop.post(f"{address}/1/migrate", move).json() == {"migrated": 1, "refused": []}
+    for wrong in (
+        {},
+        {"to": 2},
+        {"to": 0, "effective": "now"},
+        {**move, "effective": "soon"},
+        {**move, "x": 1},
+    ):
+        assert problem(shop.post(f"{address}/1/migrate", wrong)) == (422, "input_invalid")
+    missing = {**move, "subscriptions": ["nobody"]}
+    assert problem(shop.post(f"{address}/1/migrate", missing)) == (404, "not_found")

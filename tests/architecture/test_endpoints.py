@@ -199,6 +199,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/wallets/{wallet_id}/recurring-grants": {"amount": "1.00", "starts_on": "2027-01-01"},
     "/v1/wallets/{wallet_id}/recurring-grants/{recurring_id}/end": {"ends_on": "2028-01-01"},
     "/v1/tax-rates/{rate_id}/end": {"ends_on": "2027-01-01"},
+    "/v1/rate-plans/{code}/versions/{number}/migration-preview": {"to": 1},
+    "/v1/rate-plans/{code}/versions/{number}/migrate": {"to": 1, "effective": "now"},
     "/v1/tax-exemptions/{exemption_id}/end": {"ends_on": "2031-01-01"},
     "/v1/rate-plans/{code}/versions/{number}": {"charges": []},
 }
