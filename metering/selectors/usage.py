@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -118,12 +118,12 @@ def usage_buckets(
     source = _Source(tenant, customer_id, meter, is_corrected)
     if meter.aggregation not in IS_BUCKETABLE:
         return _from_events(source, [period], cuts)
-    split = source.unbucketed() | {
-        _hour_of(at) for at in (period.start, period.end, *cuts) if at != _hour_of(at)
-    }
-    pieces = [piece for hour in sorted(split) if (piece := Period(hour, hour + HOUR).overlap(period))]
     if read is None:
         (read,) = buckets_read(tenant=tenant, wanted=[Wanted(customer_id, meter, period)])
+    cut = {_hour_of(at) for at in (period.start, period.end, *cuts) if at != _hour_of(at)}
+    # Where no event counts there is no bucket, and nothing to be read.
+    split = source.unbucketed() | (cut & {one.hour for one in read})
+    pieces = [piece for hour in sorted(split) if (piece := Period(hour, hour + HOUR).overlap(period))]
     hours = [one for one in read if one.hour not in split]
     if pieces:
         hours += _from_events(source, pieces, cuts)
@@ -131,11 +131,15 @@ def usage_buckets(
 
 
 def buckets_read(*, tenant: Tenant, wanted: Sequence[Wanted]) -> list[list[HourPartial]]:
-    """The buckets that begin in each period, in no order: one query, whatever it is asked for.
+    """The buckets of each period's hours, in no order: one query, whatever it is asked for.
 
     Of an aggregation outside IS_BUCKETABLE there are none.
     """
-    asked = [(place, one) for place, one in enumerate(wanted) if one.meter.aggregation in IS_BUCKETABLE]
+    asked = [
+        (place, _whole_hours(one))
+        for place, one in enumerate(wanted)
+        if one.meter.aggregation in IS_BUCKETABLE
+    ]
     found: list[dict[tuple[datetime, Dimensions], HourPartial]] = [{} for _ in wanted]
     dimensions_by_text: dict[tuple[int, str], Dimensions] = {}
     for place, hour, text, *numbers in _rows(_BUCKETS, tenant, asked):
@@ -157,15 +161,15 @@ def events_counted(*, tenant: Tenant, wanted: Sequence[Collection[Wanted]]) -> l
 
     An hour that a period cuts is counted whole, so that the number tells whether something came, and not how much.
     """
-    asked = [
-        (place, Wanted(one.customer_id, one.meter, Period(_hour_of(one.period.start), one.period.end)))
-        for place, together in enumerate(wanted)
-        for one in together
-    ]
+    asked = [(place, _whole_hours(one)) for place, together in enumerate(wanted) for one in together]
     counted = [0] * len(wanted)
     for place, count in _rows(_COUNTED, tenant, asked):
         counted[place] = int(count)
     return counted
+
+
+def _whole_hours(wanted: Wanted) -> Wanted:
+    return replace(wanted, period=Period(_hour_of(wanted.period.start), wanted.period.end))
 
 
 def _rows(query: str, tenant: Tenant, asked: Sequence[tuple[int, Wanted]]) -> Iterator[tuple[Any, ...]]:
