@@ -9,6 +9,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from json.encoder import encode_basestring as quoted
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -61,9 +63,29 @@ def given_fields(value: Any) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> bytes:
-    """UTF-8 JSON with sorted keys and no spaces: {"a":"1.5"}."""
-    text = json.dumps(canonical_value(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
+    """UTF-8 JSON of the canonical value with sorted keys and no spaces: {"a":"1.5"}."""
+    return _text(value).encode()
+
+
+def _text(value: Any) -> str:
+    """Written at once, without the value in between: a bill run hashes each invoice a dozen times."""
+    kind = type(value)
+    write = _TEXTS.get(kind)
+    if write is not None:
+        return write(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        given = given_fields(value)
+        return "{" + ",".join([f'"{name}":{_text(given[name])}' for name in sorted(given)]) + "}"
+    return json.dumps(canonical_value(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _mapping_text(value: Mapping[Any, Any]) -> str:
+    texts = {str(key): item for key, item in value.items()}
+    return "{" + ",".join([f"{quoted(name)}:{_text(texts[name])}" for name in sorted(texts)]) + "}"
+
+
+def _list_text(value: Any) -> str:
+    return "[" + ",".join([_text(item) for item in value]) + "]"
 
 
 def sha256_hex(data: bytes) -> str:
@@ -84,6 +106,18 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     str: str,
     int: int,
     tuple: lambda value: [canonical_value(item) for item in value],
+}
+
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    Decimal: lambda value: f'"{trimmed(value)}"',
+    datetime: lambda value: f'"{instant_text(value)}"',
+    str: quoted,
+    int: str,
+    bool: lambda value: "true" if value else "false",
+    NoneType: lambda value: "null",
+    tuple: _list_text,
+    list: _list_text,
+    dict: _mapping_text,
 }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -7,8 +8,10 @@ from enum import StrEnum
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aforo.kernel.canonical import canonical_json, content_hash, given_fields
+from aforo.kernel.canonical import canonical_json, canonical_value, content_hash, given_fields
 
 
 class Colour(StrEnum):
@@ -35,6 +38,23 @@ def test_equal_values_give_equal_bytes():
     assert canonical_json([date(2026, 3, 1), UUID(int=1), Colour.RED, {"b", "a"}, "é"]) == (
         '["2026-03-01","00000000-0000-0000-0000-000000000001","red",["a","b"],"é"]'.encode()
     )
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.decimals(allow_nan=False)
+    | st.text()
+    | st.datetimes(timezones=st.just(UTC)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.builds(lambda x: (x,), inner),
+)
+
+
+@given(VALUES)
+def test_the_json_is_that_of_the_canonical_value(value):
+    expected = json.dumps(canonical_value(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert canonical_json(value) == expected.encode()
 
 
 def test_a_field_at_its_default_is_left_out():
