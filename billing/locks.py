@@ -1,6 +1,6 @@
 """Every lock that billing takes on rows, so that their order can be seen on one screen.
 
-Order, for whoever takes several: customer, rate plan, bill run item, subscription, coupon, invoice sequence, credit note
+Order, for whoever takes several: customer, rate plan, bill run, bill run item, subscription, coupon, invoice sequence, credit note
 sequence, invoice, wallet, credit note. Several rows of one table are locked by primary key. All of them last until the
 transaction ends. `no_key`: rows that only refer to the locked one need not wait.
 """
@@ -113,6 +113,7 @@ def invoices_locked(tenant: Tenant, invoice_ids: Collection[UUID]) -> list[Invoi
     )
     return list(
         invoices.prefetch_related("subscription__contracts")
+        .defer("trace", "issues", "stage_hashes", "carried_out", "usage_marks")
         .filter(pk__in=invoice_ids)
         .order_by("pk")
         .select_for_update(no_key=True, of=("self",))

@@ -28,7 +28,7 @@ from .models import (
     WalletBurn,
 )
 from .pipeline.adjustments import marks_kept
-from .pipeline.state import ZERO, BillingState
+from .pipeline.state import ZERO, BillingState, Settlement
 from .selectors.profiles import billing_profile_for
 
 QUANTITY_PLACES = 30
@@ -43,7 +43,7 @@ DRAFTED_FIELDS = tuple(
 _ISSUE = """
 UPDATE billing_invoice AS invoice
 SET number = issued.number, sequence = issued.sequence, issued_at = issued.issued_at, due_on = issued.due_on,
-    status = issued.status, previous_hash = issued.previous_hash, chain_hash = issued.chain_hash
+    status = issued.status, settlement = '{}', previous_hash = issued.previous_hash, chain_hash = issued.chain_hash
 FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::timestamptz[], %s::date[], %s::text[], %s::text[], %s::text[])
     AS issued (id, number, sequence, issued_at, due_on, status, previous_hash, chain_hash)
 WHERE invoice.id = issued.id
@@ -93,6 +93,7 @@ def document_of(state: BillingState, subscription: Subscription, *, draft: Invoi
         trace=canonical_value(state.trace),
         issues=canonical_value(state.issues),
         stage_hashes=canonical_value(state.stage_hashes),
+        settlement=canonical_value(state.settlement),
         carried_out=canonical_value(state.carried_out),
         usage_marks=canonical_value(marks_kept(state)),
     )
@@ -170,13 +171,13 @@ def drafts_post(documents: Sequence[Document]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Issuing:
-    """A draft to be issued, and the finished run whose figures it holds.
+    """A draft to be issued, and what its run settled.
 
     terms_days: due so many days after the local day of issue.
     """
 
     invoice: Invoice
-    state: BillingState
+    settlement: Settlement
     terms_days: int
 
 
@@ -197,6 +198,8 @@ def issues_post(issued: Sequence[Issuing], sequence: InvoiceSequence) -> None:
         invoice.issued_at = at
         invoice.due_on = at.astimezone(invoice.customer.zone).date() + timedelta(days=each.terms_days)
         invoice.status = Invoice.Status.OPEN if invoice.due_amount else Invoice.Status.PAID
+        # Booked now, it is not kept twice.
+        invoice.settlement = {}
         invoice.previous_hash = sequence.head_hash
         invoice.chain_hash = sequence.head_hash = chain_hash_of(invoice)
     with connection.cursor() as cursor:
@@ -207,7 +210,7 @@ def issues_post(issued: Sequence[Issuing], sequence: InvoiceSequence) -> None:
     WalletBurn.objects.bulk_create(
         WalletBurn(tenant=tenant, grant_id=burn.grant, invoice=each.invoice, amount=burn.amount, burned_at=at)
         for each in issued
-        for burn in each.state.settlement.burns
+        for burn in each.settlement.burns
     )
 
 
@@ -217,7 +220,7 @@ def _booking(issued: Issuing) -> Booking:
         reference=reference_of(invoice),
         description=f"Invoice {invoice.number}",
         entries=tuple(
-            Entry(entry.account, invoice.currency, entry.amount) for entry in issued.state.settlement.entries
+            Entry(entry.account, invoice.currency, entry.amount) for entry in issued.settlement.entries
         ),
         customer=invoice.customer.parent or invoice.customer,
         invoice=invoice,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .api.bill_runs import BillRunsView, BillRunView
+from .api.bill_runs import BillRunFinalizeView, BillRunsView, BillRunView
 from .api.contracts import ContractsView, ContractView
 from .api.coupons import CouponAttachView, CouponsView, CouponView
 from .api.credit_notes import CreditNoteApplyView, CreditNoteIssueView, CreditNotesView, CreditNoteView
@@ -127,6 +127,7 @@ urlpatterns = [
     path("billing-profile", BillingProfileView.as_view(), name="billing-profile"),
     path("bill-runs", BillRunsView.as_view(), name="bill-runs"),
     path("bill-runs/<uuid:run_id>", BillRunView.as_view(), name="bill-run"),
+    path("bill-runs/<uuid:run_id>/finalize", BillRunFinalizeView.as_view(), name="bill-run-finalize"),
     path("invoices", InvoicesView.as_view(), name="invoices"),
     path("invoices/preview", InvoicePreviewView.as_view(), name="invoice-preview"),
     path("invoices/<str:name>", InvoiceView.as_view(), name="invoice"),

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from aforo.kernel.clock import now
 from aforo.kernel.cycles import month_later
@@ -21,6 +21,7 @@ from aforo.tenancy.admin.rows import RowForm
 from aforo.tenancy.models import Tenant
 
 from ..models import BillRun, BillRunItem
+from ..models.profile import GRACE_HOURS_MAX
 from ..selectors.bill_runs import bill_run_items_for, bill_run_progress
 from ..selectors.periods import month_window
 from ..services.bill_runs import bill_run_start
@@ -38,6 +39,13 @@ class BillRunForm(RowForm):
         required=False,
         widget=UnfoldAdminTextInputWidget,
         help_text="External ids, comma-separated; empty: every customer.",
+    )
+    grace_hours = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=GRACE_HOURS_MAX,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="So long the drafts wait for late events; empty: as the billing profile says.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -58,9 +66,18 @@ class BillRunAdmin(BillingAdmin):
     form = BillRunForm
     list_display = ("window", "state", "done", "auto_finalize", "started_at", "finished_at")
     list_filter = (("status", ChoicesDropdownFilter),)
-    add_fieldsets = ((None, {"fields": ("month", "customers", "auto_finalize")}),)
+    add_fieldsets = ((None, {"fields": ("month", "customers", "auto_finalize", "grace_hours")}),)
     fieldsets = (
-        (None, {"fields": (("starts_on", "ends_on"), "auto_finalize", ("started_at", "finished_at"))}),
+        (
+            None,
+            {
+                "fields": (
+                    ("starts_on", "ends_on"),
+                    ("auto_finalize", "issues_at"),
+                    ("started_at", "finished_at"),
+                )
+            },
+        ),
     )
     change_form_outer_before_template = "billing/admin/bill_run.html"
     empty_state = "A bill run drafts and issues the invoices of a month. Start one once the month is over."
@@ -90,7 +107,13 @@ class BillRunAdmin(BillingAdmin):
         return field
 
     def create(
-        self, tenant: Tenant, *, month: str, customers: tuple[str, ...], auto_finalize: bool
+        self,
+        tenant: Tenant,
+        *,
+        month: str,
+        customers: tuple[str, ...],
+        auto_finalize: bool,
+        grace_hours: int | None,
     ) -> BillRun:
         starts_on, ends_on = month_window(month)
         return bill_run_start(
@@ -99,6 +122,7 @@ class BillRunAdmin(BillingAdmin):
             ends_on=ends_on,
             customers=customers,
             auto_finalize=auto_finalize,
+            grace_hours=grace_hours,
         )
 
     def response_post_save_add(self, request: HttpRequest, obj: BillRun) -> HttpResponse:

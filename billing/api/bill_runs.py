@@ -19,7 +19,7 @@ from ..models import BillRun
 from ..schemas.bill_runs import BillRunSerializer, BillRunStartSerializer
 from ..selectors.bill_runs import bill_run_for, bill_run_progress, bill_runs_for
 from ..selectors.periods import month_window
-from ..services.bill_runs import bill_run_start
+from ..services.bill_runs import bill_run_finalize, bill_run_start
 
 _RUN = {
     "id": "0195a3c2-7f2a-7c4b-9d1e-3b5f7a9c1d2e",
@@ -28,6 +28,8 @@ _RUN = {
     "ends_on": "2026-04-01",
     "scope": {},
     "auto_finalize": True,
+    "issues_at": None,
+    "refreshed_at": None,
     "events_waiting": 0,
     "started_at": "2026-04-01T11:00:00Z",
     "finished_at": None,
@@ -96,6 +98,9 @@ class BillRunsView(GenericAPIView):
         examples=[
             OpenApiExample("all customers", value={"period": "2026-03"}, request_only=True),
             OpenApiExample(
+                "issued after a day", value={"period": "2026-03", "grace_hours": 24}, request_only=True
+            ),
+            OpenApiExample(
                 "drafts for one customer",
                 value={"period": "2026-03", "scope": {"customers": ["cust_abc"]}, "auto_finalize": False},
                 request_only=True,
@@ -114,6 +119,7 @@ class BillRunsView(GenericAPIView):
             ends_on=ends_on,
             customers=tuple(asked.get("scope", {}).get("customers", ())),
             auto_finalize=asked["auto_finalize"],
+            grace_hours=asked.get("grace_hours"),
             idempotency_key=idempotency_key(request),
         )
         return Response(answer(run), status=202)
@@ -130,3 +136,25 @@ class BillRunView(APIView):
     )
     def get(self, request: Request, run_id: UUID) -> Response:
         return Response(answer(bill_run_for(request.user.tenant, run_id)))
+
+
+class BillRunFinalizeView(APIView):
+    scopes: ClassVar = {"POST": "write"}
+
+    @extend_schema(
+        tags=["billing"],
+        summary="End a bill run's grace period now",
+        description="Its drafts are made anew and issued. A second call changes nothing.",
+        request=None,
+        responses={
+            202: BillRunSerializer,
+            **problems(
+                "not_found",
+                state_conflict="The bill run waits for nothing; drafts of a finished one are issued one by one, or by a "
+                "new run.",
+            ),
+        },
+        examples=[RUN_EXAMPLE],
+    )
+    def post(self, request: Request, run_id: UUID) -> Response:
+        return Response(answer(bill_run_finalize(tenant=request.user.tenant, run_id=run_id)), status=202)

@@ -28,6 +28,7 @@ _ANSWER = OpenApiExample(
         "tax_engine_url": "",
         "is_tax_engine_signed": False,
         "rounding": "half_up",
+        "grace_hours": 0,
     },
     response_only=True,
 )

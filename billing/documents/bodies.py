@@ -127,6 +127,8 @@ def bill_run_body(run: BillRun, progress: Progress) -> dict[str, Any]:
         "ends_on": run.ends_on.isoformat(),
         "scope": run.scope,
         "auto_finalize": run.auto_finalize,
+        "issues_at": instant_text(run.issues_at) if run.issues_at else None,
+        "refreshed_at": instant_text(run.refreshed_at) if run.refreshed_at else None,
         "events_waiting": run.events_waiting,
         "started_at": instant_text(run.started_at),
         "finished_at": instant_text(run.finished_at) if run.finished_at else None,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
 
 from aforo.kernel.clock import now
 from aforo.kernel.identifiers import uuid7
 from aforo.tenancy.models import TenantRow
 
+from .fields import DateSpan
 from .subscription import Subscription
 
 
@@ -15,7 +17,9 @@ class BillRun(TenantRow):
     """Bills every subscription period whose last local day lies in the window, once.
 
     The window is [starts_on, ends_on) in local dates, so one run of March holds March of every customer's zone.
-    A second run of a window finds the invoices of the first; while one is under way another is refused.
+    A second run of a window finds the invoices of the first; while one is under way, another of any of its days is refused.
+
+    issues_at: drafts wait until then, and are made again with what has come since, before they are issued.
     """
 
     class Status(models.TextChoices):
@@ -28,6 +32,8 @@ class BillRun(TenantRow):
     ends_on = models.DateField()
     scope = models.JSONField(default=dict, help_text='{"customers": ["cust_abc"]}; empty: every customer.')
     auto_finalize = models.BooleanField(default=True)
+    issues_at = models.DateTimeField(null=True, help_text="End of the grace period; empty: none.")
+    refreshed_at = models.DateTimeField(null=True, help_text="When all drafts were last made anew.")
     events_waiting = models.PositiveBigIntegerField(
         null=True, help_text="Events in the log and not in rows when the run started; empty: not known."
     )
@@ -40,10 +46,10 @@ class BillRun(TenantRow):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "starts_on", "ends_on"],
-                condition=models.Q(status="RUNNING"),
+            ExclusionConstraint(
                 name="bill_run_one_at_a_time",
+                expressions=[("tenant", "="), (DateSpan("starts_on", "ends_on"), "&&")],
+                condition=models.Q(status="RUNNING"),
             ),
             models.UniqueConstraint(fields=["tenant", "idempotency_key"], name="bill_run_idempotency_key"),
         ]
@@ -81,5 +87,5 @@ class BillRunItem(TenantRow):
                 fields=["run", "subscription", "period_start"], name="bill_run_item_once"
             ),
         ]
-        indexes = [models.Index(fields=["run", "status"], name="bill_run_item_status")]
+        indexes = [models.Index(fields=["run", "status", "id"], name="bill_run_item_status")]
         ordering = ["id"]

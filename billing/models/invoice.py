@@ -66,6 +66,7 @@ class Invoice(TenantRow):
     trace = models.JSONField(default=list, help_text="Explanations, stage by stage.")
     issues = models.JSONField(default=list)
     stage_hashes = models.JSONField(default=list)
+    settlement = models.JSONField(default=dict, help_text="Of a draft: what is booked when it is issued.")
     carried_out = models.JSONField(default=list, help_text="Unused units that the next period takes over.")
     usage_marks = models.JSONField(
         default=list, help_text="How much usage there was in the periods it bills or bills again."

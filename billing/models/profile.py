@@ -5,10 +5,14 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
 
 from aforo.tenancy.models import TenantRow
 from aforo.tenancy.models.fields import CountryField, VatNumberField, checked_vat_number
+
+# Thirty days: a month is issued before the next one is drafted.
+GRACE_HOURS_MAX = 720
 
 
 def validate_address(text: str) -> None:
@@ -53,6 +57,11 @@ class BillingProfile(TenantRow):
         help_text="Where the engine is asked, by POST: https://…",
     )
     sealed_tax_engine_secret = models.BinaryField(null=True, blank=True, editable=False)
+    grace_hours = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(GRACE_HOURS_MAX)],
+        help_text="So long a bill run's drafts wait for late events before they are issued.",
+    )
 
     def clean(self) -> None:
         super().clean()

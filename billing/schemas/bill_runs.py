@@ -7,6 +7,7 @@ from rest_framework import serializers
 from aforo.http.serializers import InstantField, StrictSerializer
 
 from ..models import BillRun
+from ..models.profile import GRACE_HOURS_MAX
 from .invoices import MonthField, PeriodSerializer
 
 # Named for the description of the API (ENUM_NAME_OVERRIDES).
@@ -29,6 +30,13 @@ class BillRunStartSerializer(StrictSerializer):
     scope = ScopeSerializer(required=False)
     auto_finalize = serializers.BooleanField(
         required=False, default=True, help_text="Issue what was drafted; otherwise the drafts stay drafts."
+    )
+    grace_hours = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=GRACE_HOURS_MAX,
+        help_text="So long the drafts wait for late events; then they are made again and issued. The billing profile's "
+        "unless given.",
     )
 
 
@@ -56,6 +64,8 @@ class BillRunSerializer(serializers.Serializer):
     ends_on = serializers.DateField(help_text="First day no longer in the window.")
     scope = ScopeSerializer()
     auto_finalize = serializers.BooleanField()
+    issues_at = InstantField(allow_null=True, help_text="End of the grace period; null without one.")
+    refreshed_at = InstantField(allow_null=True, help_text="When all drafts were last made anew.")
     events_waiting = serializers.IntegerField(
         allow_null=True,
         help_text="Events that were in the log and not in rows when the run started: its drafts may lack them. Null where "

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from aforo.http.serializers import StrictSerializer
 
 from ..models import BillingProfile
+from ..models.profile import GRACE_HOURS_MAX
 
 
 class BillingProfileSerializer(StrictSerializer):
@@ -44,3 +45,9 @@ class BillingProfileSerializer(StrictSerializer):
     )
     is_tax_engine_signed = serializers.BooleanField(read_only=True)
     rounding = serializers.ChoiceField(BillingProfile.Rounding.choices, required=False)
+    grace_hours = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=GRACE_HOURS_MAX,
+        help_text="So long a bill run's drafts wait for late events before they are issued; a run may say otherwise.",
+    )

@@ -42,10 +42,10 @@ def bill_run_for(tenant: Tenant, run_id: UUID) -> BillRun:
 
 
 def bill_run_active_for(tenant: Tenant, *, starts_on: date, ends_on: date) -> BillRun | None:
-    """The run of this window that is under way."""
+    """The run of some of these days that is under way."""
     return (
         bill_runs_for(tenant)
-        .filter(starts_on=starts_on, ends_on=ends_on, status=BillRun.Status.RUNNING)
+        .filter(starts_on__lt=ends_on, ends_on__gt=starts_on, status=BillRun.Status.RUNNING)
         .first()
     )
 

@@ -1,6 +1,7 @@
 """Bill runs: one per tenant and window, drafted in parallel, issued in one order, taken up again after any death.
 
     PENDING ─draft─▶ DRAFTED ─issue─▶ ISSUED        FAILED keeps its error, and the others go on
+       ▲────refresh─────┘                           once, at the end of a grace period
 
 Every step claims its row, does nothing where it was done, and commits by itself; so killing a worker anywhere, or running
 two of them, changes neither invoices nor numbers. Tasks are queued by name: they call this module, not the other way.
@@ -11,14 +12,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from math import ceil
 from typing import Any
 from uuid import UUID
 
 from celery import current_app
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
-from django.db.models import F, Max
+from django.db.models import Exists, F, Max, OuterRef
 from django.db.models.functions import Coalesce
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -43,6 +44,7 @@ from ..selectors.bill_runs import (
     subscriptions_looked_after,
 )
 from ..selectors.periods import billed_period, periods_after_end, periods_ending_in
+from ..selectors.profiles import billing_profile_for
 from .invoices import invoices_draft, invoices_issue
 from .tax_quotes import TaxQuoteNeeded, tax_quote_ask
 
@@ -68,6 +70,7 @@ def bill_run_start(
     ends_on: date,
     customers: tuple[str, ...] = (),
     auto_finalize: bool = True,
+    grace_hours: int | None = None,
     idempotency_key: str | None = None,
     is_queued: bool = True,
 ) -> BillRun:
@@ -75,10 +78,11 @@ def bill_run_start(
     subscriptions that ended lately.
 
     customers: external ids; none means all. auto_finalize: issue what was drafted; else the drafts stay drafts.
+    grace_hours: so long the drafts wait for late events; then they are made again and issued. The profile's unless given.
     is_queued: hand the work to the workers; else the caller does it by `bill_run_work`.
     The same idempotency key and request give the same run, taken up again if it stands still.
     Raises Problem input_invalid, not_found (a customer), state_conflict (a period is not over), idempotency_reused, or
-    bill_run_active while another run of this window is under way.
+    bill_run_active while another run of some of these days is under way.
     """
     if starts_on >= ends_on:
         raise Problem("input_invalid", f"The window ends on {ends_on}, which is not after {starts_on}.")
@@ -90,6 +94,8 @@ def bill_run_start(
         "customers": sorted(customers),
         "auto_finalize": auto_finalize,
     }
+    if grace_hours is not None:
+        request["grace_hours"] = grace_hours
     request_hash = content_hash(request)
     run = _run_of_key(tenant, idempotency_key, request_hash)
     if run is None:
@@ -101,6 +107,7 @@ def bill_run_start(
                     ends_on=ends_on,
                     scope={"customers": sorted(customers)} if customers else {},
                     auto_finalize=auto_finalize,
+                    issues_at=_issues_at(tenant, grace_hours) if auto_finalize else None,
                     events_waiting=conservation_for(tenant).waiting,
                     idempotency_key=idempotency_key,
                     request_hash=request_hash,
@@ -113,6 +120,11 @@ def bill_run_start(
     if is_queued:
         transaction.on_commit(lambda: bill_run_queue(tenant=tenant, run_id=run.pk))
     return run
+
+
+def _issues_at(tenant: Tenant, grace_hours: int | None) -> datetime | None:
+    hours = billing_profile_for(tenant).grace_hours if grace_hours is None else grace_hours
+    return now() + timedelta(hours=hours) if hours else None
 
 
 def _run_of_key(tenant: Tenant, key: str | None, request_hash: str) -> BillRun | None:
@@ -128,7 +140,9 @@ def _active_problem(tenant: Tenant, starts_on: date, ends_on: date) -> Problem:
     active = bill_run_active_for(tenant, starts_on=starts_on, ends_on=ends_on)
     return Problem(
         "bill_run_active",
-        f"A bill run from {starts_on} to {ends_on} is under way.",
+        f"A bill run from {active.starts_on} to {active.ends_on} is under way."
+        if active
+        else "Another bill run of some of these days was under way; try again.",
         bill_run_id=str(active.pk) if active else None,
     )
 
@@ -277,11 +291,17 @@ def bill_run_issue(*, tenant: Tenant, run_id: UUID, invoices_max: int | None = N
 
     invoices_max: so many, or what one task does. Two passes at once issue nothing twice and leave no gap: invoices are
     issued under the lock of the number sequence, and both passes go in the same order.
-    Returns whether the run is finished, which needs another call past that.
+    In its grace period a run is left alone; at the end of it all drafts are made anew first.
+    Returns whether nothing is left to be done now; else another call goes on.
     """
     run = bill_run_for(tenant, run_id)
     if run.status != BillRun.Status.RUNNING or _is_pending(tenant, run_id):
         return run.status != BillRun.Status.RUNNING
+    if run.issues_at is not None and now() < run.issues_at:
+        return True
+    if run.issues_at is not None and (run.refreshed_at is None or run.refreshed_at < run.issues_at):
+        _refresh(tenant, run_id)
+        return False
     if run.auto_finalize:
         until = time.monotonic() + TASK_S
         drafted = bill_run_items_for(run).filter(status=Status.DRAFTED)
@@ -294,6 +314,34 @@ def bill_run_issue(*, tenant: Tenant, run_id: UUID, invoices_max: int | None = N
             return False
     _finish(tenant, run)
     return True
+
+
+@transaction.atomic
+def _refresh(tenant: Tenant, run_id: UUID) -> None:
+    """Let all drafts be made anew, with what has come since."""
+    run = locks.bill_run_locked(tenant, run_id)
+    run.refreshed_at = run.queued_at = now()
+    run.save(update_fields=["refreshed_at", "queued_at"])
+    run.items.filter(status=Status.DRAFTED).update(status=Status.PENDING)
+
+
+@transaction.atomic
+def bill_run_finalize(*, tenant: Tenant, run_id: UUID) -> BillRun:
+    """End a run's grace period now: its drafts are made anew and issued. After it, nothing changes.
+
+    Locks the run. Raises Problem not_found, or state_conflict where the run is finished or has no grace period.
+    """
+    run = locks.bill_run_locked(tenant, run_id)
+    if run.status != BillRun.Status.RUNNING or run.issues_at is None:
+        raise Problem(
+            "state_conflict",
+            "The bill run waits for nothing; drafts of a finished one are issued one by one, or by a new run.",
+        )
+    if now() < run.issues_at:
+        run.issues_at = now()
+        run.save(update_fields=["issues_at"])
+        transaction.on_commit(lambda: bill_run_queue(tenant=tenant, run_id=run_id))
+    return run
 
 
 @transaction.atomic
@@ -360,7 +408,7 @@ def _finish(tenant: Tenant, run: BillRun) -> None:
 def bill_run_work(
     *, tenant: Tenant, run_id: UUID, on_progress: Callable[[Progress], Any] = lambda progress: None
 ) -> BillRun:
-    """Do all of a run's work here and now, beside whatever workers do of it; returns the finished run.
+    """Do all of a run's work here and now, beside whatever workers do of it; returns the run, finished or in its grace.
 
     on_progress: told after each chunk.
     """
@@ -368,9 +416,9 @@ def bill_run_work(
     while True:
         while _chunk_draft(tenant, run_id):
             on_progress(bill_run_progress(run))
-        is_finished = bill_run_issue(tenant=tenant, run_id=run_id, invoices_max=ISSUED_AT_ONCE)
+        is_done = bill_run_issue(tenant=tenant, run_id=run_id, invoices_max=ISSUED_AT_ONCE)
         on_progress(bill_run_progress(run))
-        if is_finished:
+        if is_done and not _is_pending(tenant, run_id):
             return bill_run_for(tenant, run_id)
         if _is_pending(tenant, run_id):
             # Some other worker is drafting the last items.
@@ -378,12 +426,14 @@ def bill_run_work(
 
 
 def bill_runs_resume() -> int:
-    """Take up every run of every tenant of which nothing has moved for a while; returns how many."""
+    """Take up every run of every tenant of which nothing has moved for a while, or whose grace is over; returns how many."""
     since = now() - STALLED_AFTER
+    pending = BillRunItem.objects.filter(run=OuterRef("pk"), status=Status.PENDING)
     stalled = (
         BillRun.objects.filter(status=BillRun.Status.RUNNING, queued_at__lt=since)
         .annotate(moved_at=Coalesce(Max("items__moved_at"), F("started_at")))
         .filter(moved_at__lt=since)
+        .exclude(~Exists(pending), issues_at__gt=now())
         .select_related("tenant")
     )
     for run in stalled:

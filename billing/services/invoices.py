@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from django.db import DatabaseError, InterfaceError, transaction
 
 from aforo.kernel.clock import now
@@ -17,7 +18,7 @@ from aforo.tenancy.models import Customer, Tenant
 
 from .. import loading, locks, posting, proof
 from ..models import Invoice, Subscription, Wallet
-from ..pipeline.state import BillingState
+from ..pipeline.state import BillingState, Settlement
 from ..selectors.invoices import live_invoices_for
 from ..selectors.periods import has_ended, subscription_cycle
 from ..selectors.subscriptions import billed_subscription_for, billed_subscriptions_for
@@ -189,16 +190,15 @@ def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoi
             if invoice.status == Invoice.Status.DRAFT:
                 invoice.tenant = tenant
                 state = proof.unseal(bytes(invoice.sealed_input))
-                if state.billing_mode == "POSTPAID":
-                    state = _finished(tenant, state)
-                else:
+                if state.billing_mode != "POSTPAID":
                     # What this payer's invoice before it burns is written first.
                     if _payer(invoice) in {_payer(each.invoice) for each in issued}:
                         posting.issues_post(issued, sequence)
                         issued = []
                     wallets |= {wallet.pk: wallet for wallet in locks.wallets_locked(tenant, _payer(invoice))}
-                    invoice, state = _paid_from_wallets(tenant, invoice, state)
-                issued.append(posting.Issuing(invoice, state, _terms_days(invoice)))
+                    invoice = _paid_from_wallets(tenant, invoice, state)
+                settlement = _settlement(tenant, invoice, state)
+                issued.append(posting.Issuing(invoice, settlement, _terms_days(invoice)))
             outcomes.append(invoice)
         except (DatabaseError, InterfaceError):
             raise
@@ -213,13 +213,20 @@ def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoi
     return outcomes
 
 
-def _paid_from_wallets(tenant: Tenant, invoice: Invoice, state: BillingState) -> tuple[Invoice, BillingState]:
-    """The draft made again on what its payer's wallets hold now, and its finished run. Lock them first."""
+def _paid_from_wallets(tenant: Tenant, invoice: Invoice, state: BillingState) -> Invoice:
+    """The draft made again on what its payer's wallets hold now. Lock them first."""
     funds = loading.wallet_funds(tenant, _payer(invoice), state.currency)
     state = _finished(tenant, replace(state, wallet=funds, as_of=now()))
     document = posting.document_of(state, invoice.subscription, draft=invoice)
     posting.drafts_post([document])
-    return document.invoice, state
+    return document.invoice
+
+
+def _settlement(tenant: Tenant, invoice: Invoice, state: BillingState) -> Settlement:
+    """What the draft's run settled; it is run again where the draft does not say, being empty or of an earlier version."""
+    if invoice.settlement:
+        return msgspec.convert(invoice.settlement, Settlement)
+    return _finished(tenant, state).settlement
 
 
 def _payer(invoice: Invoice) -> Customer:

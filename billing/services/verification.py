@@ -51,6 +51,8 @@ def invoice_verify(invoice: Invoice) -> list[str]:
     found += _result_differences(invoice, state)
     found += _row_differences(invoice, state)
     if invoice.status != Invoice.Status.DRAFT:
+        if invoice.settlement:
+            found.append("settlement: is of a draft, and the invoice is issued")
         found += _hash_differences("chain hash", posting.chain_hash_of(invoice), invoice.chain_hash)
         found += _booking_differences(invoice, state)
     return found

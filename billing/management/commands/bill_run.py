@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
 from aforo.tenancy.management.tenant_command import TenantCommand
 from aforo.tenancy.models import Tenant
@@ -38,6 +39,12 @@ class Command(TenantCommand):
         )
         parser.add_argument(
             "--finalize", action="store_true", help="issue the invoices; without this they stay drafts"
+        )
+        parser.add_argument(
+            "--grace",
+            type=int,
+            metavar="HOURS",
+            help="let the drafts wait for late events; beat issues them then (the billing profile's unless given)",
         )
         parser.add_argument(
             "--customer", action="append", default=[], help="only this external id; may be repeated"
@@ -76,6 +83,7 @@ class Command(TenantCommand):
                 ends_on=ends_on,
                 customers=tuple(options["customer"]),
                 auto_finalize=options["finalize"],
+                grace_hours=options["grace"],
                 is_queued=options["wait"],
             )
         run = bill_run_active_for(tenant, starts_on=starts_on, ends_on=ends_on)
@@ -89,7 +97,7 @@ class Command(TenantCommand):
 def waited(tenant: Tenant, run: BillRun, show: Callable[[Progress], None]) -> BillRun:
     """The run once the workers have finished it."""
     resume_at_s = time.monotonic() + RESUME_EVERY_S
-    while run.status == BillRun.Status.RUNNING:
+    while run.status == BillRun.Status.RUNNING and not is_in_grace(run):
         time.sleep(POLL_S)
         if time.monotonic() >= resume_at_s:
             # As beat does, which may not run here: a killed worker's task would come back in an hour only.
@@ -98,6 +106,10 @@ def waited(tenant: Tenant, run: BillRun, show: Callable[[Progress], None]) -> Bi
         show(bill_run_progress(run))
         run = bill_run_for(tenant, run.pk)
     return run
+
+
+def is_in_grace(run: BillRun) -> bool:
+    return run.issues_at is not None and now() < run.issues_at and not bill_run_progress(run).pending
 
 
 def with_bar(
@@ -124,6 +136,8 @@ def summary(body: dict[str, Any]) -> str:
     failures = [
         f"\n  {each['customer']}, {each['subscription']}: {each['error']}" for each in body["failures"]
     ]
+    if body["issues_at"] and body["finished_at"] is None:
+        counts += f"; issued after {body['issues_at']}"
     window = f"{body['starts_on']} to {body['ends_on']}"
     return (
         f"Bill run {window}: {progress['total']} periods, {counts or 'nothing to bill'}.{''.join(failures)}"

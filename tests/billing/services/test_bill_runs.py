@@ -7,21 +7,24 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connections
+from django.db import DataError, connections
 
 from aforo.kernel.clock import clock_at
 from aforo.kernel.errors import Problem
+from billing import posting
 from billing.models import BillRun, BillRunItem, Contract, Invoice
 from billing.selectors.bill_runs import Progress, bill_run_progress
 from billing.services import bill_runs
 from billing.services.bill_runs import (
     bill_run_draft,
     bill_run_fan_out,
+    bill_run_finalize,
     bill_run_issue,
     bill_run_start,
     bill_run_work,
     bill_runs_resume,
 )
+from billing.services.profiles import billing_profile_set
 from tests.billing.builders import APRIL_2, a_fee, a_subscription, a_tenant, used
 from tests.workspaces import customer, meter
 
@@ -75,6 +78,94 @@ def test_a_run_without_finalizing_leaves_drafts_for_a_later_one():
     assert (run.status, Invoice.objects.get().status) == ("COMPLETED", "DRAFT")
     worked(started(tenant))
     assert (Invoice.objects.get().status, Invoice.objects.get().number) == ("OPEN", "INV-000001")
+
+
+LATER = APRIL_2 + timedelta(hours=25)
+
+
+def in_grace():
+    """A run of one customer that waits 24 hours: 100.00 a month and a cent a call, 300 so far."""
+    tenant = a_tenant()
+    calls, buyer = meter(tenant, aggregation="SUM"), customer(tenant)
+    price = {"code": "calls", "meter": calls, "model": "PER_UNIT", "unit_price": Decimal("0.01")}
+    a_subscription(buyer, a_fee(), price)
+    used(buyer, calls, "300")
+    return worked(started(tenant, grace_hours=24)), buyer, calls
+
+
+def test_in_its_grace_period_a_run_keeps_drafts_and_takes_late_usage_in_before_it_issues():
+    run, buyer, calls = in_grace()
+    assert (run.status, run.issues_at) == ("RUNNING", APRIL_2 + timedelta(hours=24))
+    assert (Invoice.objects.get().status, Invoice.objects.get().total) == ("DRAFT", Decimal(103))
+    with clock_at(APRIL_2 + timedelta(hours=23)):
+        assert bill_runs_resume() == 0
+    # 200 calls come late: 100.00 + 500 x 0.01 = 105.00.
+    used(buyer, calls, "200", at=datetime(2026, 3, 20, tzinfo=UTC))
+    with clock_at(LATER):
+        assert bill_run_work(tenant=run.tenant, run_id=run.pk).status == "COMPLETED"
+    issued = Invoice.objects.get()
+    assert (issued.number, issued.total) == ("INV-000001", Decimal(105))
+    assert issued.lines.count() == 2
+
+
+def test_beat_takes_up_a_run_whose_grace_is_over(monkeypatch):
+    run, *_ = in_grace()
+    sent = queued(monkeypatch)
+    with clock_at(LATER):
+        assert bill_runs_resume() == 1
+        bill_run_fan_out(tenant=run.tenant, run_id=run.pk)
+        assert not bill_run_issue(tenant=run.tenant, run_id=run.pk)
+    assert [name for name, _ in sent] == ["billing.bill_run_fan_out", "billing.bill_run_issue"]
+    assert run.items.get().status == "PENDING"
+
+
+def test_a_person_ends_the_grace_period(monkeypatch, django_capture_on_commit_callbacks):
+    run, *_ = in_grace()
+    sent = queued(monkeypatch)
+    with clock_at(APRIL_2 + timedelta(hours=1)):
+        with django_capture_on_commit_callbacks(execute=True):
+            bill_run_finalize(tenant=run.tenant, run_id=run.pk)
+            bill_run_finalize(tenant=run.tenant, run_id=run.pk)
+        assert bill_run_work(tenant=run.tenant, run_id=run.pk).status == "COMPLETED"
+        with pytest.raises(Problem) as caught:
+            bill_run_finalize(tenant=run.tenant, run_id=run.pk)
+    assert (len(sent), caught.value.code) == (1, "state_conflict")
+
+
+def test_the_profile_says_how_long_drafts_wait_unless_the_run_does():
+    tenant = a_tenant()
+    billing_profile_set(tenant=tenant, grace_hours=48)
+    assert started(tenant).issues_at == APRIL_2 + timedelta(hours=48)
+    february = {"starts_on": date(2026, 2, 1), "ends_on": date(2026, 3, 1)}
+    assert started(tenant, grace_hours=0, **february).issues_at is None
+
+
+def test_a_window_that_shares_a_day_with_a_run_under_way_is_refused():
+    # 1 to 31 March, and 15 March to 15 April: the days from the 15th on are in both.
+    tenant = a_tenant()
+    run = started(tenant)
+    with pytest.raises(Problem) as caught:
+        started(tenant, starts_on=date(2026, 3, 15), ends_on=date(2026, 4, 1), customers=())
+    assert caught.value.facts == {"bill_run_id": str(run.pk)}
+    worked(run)
+    assert started(tenant, starts_on=date(2026, 3, 15), ends_on=date(2026, 4, 1)).status == "RUNNING"
+
+
+def test_where_the_store_refuses_a_chunk_its_items_are_done_one_by_one(monkeypatch):
+    tenant = a_tenant()
+    customers_with_fees(tenant, "cust_a", "cust_b", "cust_c")
+    store = posting.drafts_post
+
+    def refuse(documents):
+        if any(document.invoice.customer.external_id == "cust_b" for document in documents):
+            raise DataError("too long")
+        store(documents)
+
+    monkeypatch.setattr(posting, "drafts_post", refuse)
+    run = worked(started(tenant))
+    assert run.items.get(status="FAILED").error == "DataError: too long"
+    names = Invoice.objects.order_by("sequence").values_list("customer__external_id", "number")
+    assert list(names) == [("cust_a", "INV-000001"), ("cust_c", "INV-000002")]
 
 
 def test_a_failed_item_keeps_its_error_and_stops_nobody():

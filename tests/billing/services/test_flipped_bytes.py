@@ -70,6 +70,8 @@ def flipped(field: models.Field, value: Any) -> Any:
         return value + timedelta(days=1)
     if isinstance(value, list):
         return [*value, {}]
+    if isinstance(value, dict):
+        return {**value, "": ""}
     if isinstance(value, str):
         return value[:-1] + chr(ord(value[-1]) ^ 1) if value else "x"
     if value is None and isinstance(field, models.DateTimeField):
