@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
 from itertools import islice
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.generics import GenericAPIView
@@ -13,11 +15,15 @@ from rest_framework.response import Response
 from aforo.http.documentation import problems
 from aforo.http.idempotency import IDEMPOTENCY_KEY, idempotent
 from aforo.http.serializers import asked
+from aforo.kernel.periods import instant_text
 
+from ..documents.bodies import amount_text
 from ..models import Subscription
 from ..schemas.subscriptions import (
     AddOnSerializer,
     CancellationSerializer,
+    ChangedInvoiceSerializer,
+    ChangePreviewSerializer,
     ChangeSerializer,
     MoveSerializer,
     NewSubscriptionSerializer,
@@ -29,6 +35,7 @@ from ..schemas.subscriptions import (
 )
 from ..selectors.subscriptions import subscription_for, subscription_periods, subscriptions_listed
 from ..services.subscription_items import subscription_add, subscription_change, subscription_remove
+from ..services.subscription_previews import ChangePreview, subscription_change_preview
 from ..services.subscriptions import subscription_cancel, subscription_create, subscription_move
 
 _SUBSCRIPTION = {
@@ -313,6 +320,93 @@ class SubscriptionCancelView(GenericAPIView):
             tenant=request.user.tenant, code=code, **asked(CancellationSerializer, request)
         )
         return Response(SubscriptionSerializer(ended).data)
+
+
+_SERVICES: dict[str, Callable[..., Subscription]] = {
+    "change": subscription_change,
+    "add": subscription_add,
+    "remove": subscription_remove,
+    "move": subscription_move,
+    "cancel": subscription_cancel,
+}
+
+
+class SubscriptionPreviewView(GenericAPIView):
+    scopes: ClassVar = {"POST": "read"}
+    queryset = Subscription.objects.none()
+    serializer_class = ChangedInvoiceSerializer
+
+    @extend_schema(
+        tags=["subscriptions"],
+        summary="Preview a change",
+        description="The invoice of the period in which it takes effect, without it and with it, by line. Nothing is kept.",
+        request=ChangePreviewSerializer,
+        responses={
+            200: ChangedInvoiceSerializer,
+            **problems(
+                "body_unreadable",
+                input_invalid="Give one of change, add, remove, move and cancel.",
+                not_found=_NOT_FOUND,
+                state_conflict="Invoice INV-000001 bills the subscription until 2026-04-01T00:00:00Z; change it then or "
+                "later.",
+            ),
+        },
+        examples=[
+            OpenApiExample("upgrade", value={"change": {"to_plan": "pro"}}, request_only=True),
+            OpenApiExample(
+                "upgrade",
+                value={
+                    "period": {"start": "2026-03-01T00:00:00Z", "end": "2026-04-01T00:00:00Z"},
+                    "currency": "USD",
+                    "before": "31.00",
+                    "after": "47.00",
+                    "lines": [
+                        {
+                            "kind": "PRORATION",
+                            "code": "base",
+                            "description": "Base fee (16 of 31 days)",
+                            "before": "0.00",
+                            "after": "32.00",
+                        }
+                    ],
+                },
+                response_only=True,
+            ),
+        ],
+    )
+    def post(self, request: Request, code: str) -> Response:
+        tenant = request.user.tenant
+        ((name, fields),) = asked(ChangePreviewSerializer, request).items()
+        preview = subscription_change_preview(
+            tenant=tenant,
+            code=code,
+            change=lambda: _SERVICES[name](tenant=tenant, code=code, **fields),
+            at=fields.get("at"),
+            is_at_period_end=fields.get("is_at_period_end", False),
+        )
+        return Response(_preview_body(preview))
+
+
+def _preview_body(preview: ChangePreview) -> dict[str, Any]:
+    def text(amount: Decimal) -> str:
+        return amount_text(amount, preview.currency)
+
+    return {
+        "period": {"start": instant_text(preview.period.start), "end": instant_text(preview.period.end)},
+        "currency": preview.currency,
+        "before": text(preview.before),
+        "after": text(preview.after),
+        "lines": [
+            {
+                "kind": line.kind,
+                "code": line.code,
+                "description": line.description,
+                "before": text(line.before),
+                "after": text(line.after),
+            }
+            for line in preview.lines
+        ],
+    }
 
 
 class SubscriptionPeriodsView(GenericAPIView):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
@@ -126,6 +128,41 @@ class RemovalSerializer(StrictSerializer):
 class CancellationSerializer(StrictSerializer):
     at = InstantField(required=False, help_text="First instant no longer billed; now if left out.")
     reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+
+class ChangePreviewSerializer(StrictSerializer):
+    """One of them: the body of the request that would make the change."""
+
+    change = ChangeSerializer(required=False)
+    add = AddOnSerializer(required=False)
+    remove = RemovalSerializer(required=False)
+    move = MoveSerializer(required=False)
+    cancel = CancellationSerializer(required=False)
+
+    def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if len(fields) != 1:
+            raise serializers.ValidationError("Give one of change, add, remove, move and cancel.")
+        return fields
+
+
+class LineChangeSerializer(serializers.Serializer):
+    kind = serializers.CharField()
+    code = serializers.CharField()
+    description = serializers.CharField()
+    before = serializers.CharField(
+        help_text="What the line comes to now, discounts included; 0 where it is not there."
+    )
+    after = serializers.CharField()
+
+
+class ChangedInvoiceSerializer(serializers.Serializer):
+    """The invoice of the period in which the change takes effect."""
+
+    period = PeriodSerializer()
+    currency = serializers.CharField()
+    before = serializers.CharField(help_text="Its total now.")
+    after = serializers.CharField(help_text="Its total with the change.")
+    lines = LineChangeSerializer(many=True, help_text="Those that differ.")
 
 
 class PeriodsQuery(StrictSerializer):

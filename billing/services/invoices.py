@@ -39,7 +39,7 @@ def invoice_preview(
     subscription = billed_subscription_for(tenant, code=subscription_code)
     cycle = subscription_cycle(subscription).period_at(at or now())
     given = loading.billing_state(tenant=tenant, subscription=subscription, cycle=cycle)
-    state = tax_quoted(tenant, lambda: _finished(tenant, given))
+    state = tax_quoted(tenant, lambda: finished(tenant, given))
     if _is_nothing(state):
         why = "had ended before" if has_ended(subscription, cycle) else "is in its trial or paused in all of"
         raise Problem(
@@ -88,7 +88,7 @@ def _start_drafted(tenant: Tenant, subscription_code: str) -> Invoice:
     )
     if existing is not None and existing.status != Invoice.Status.DRAFT:
         return existing
-    state = _finished(tenant, loading.start_state(tenant=tenant, subscription=subscription))
+    state = finished(tenant, loading.start_state(tenant=tenant, subscription=subscription))
     if live_invoices_for(subscription).filter(period_start=state.cycle.start).exists():
         raise Problem(
             "state_conflict", f"The first period {state.cycle} has an invoice, which bills what was due."
@@ -146,7 +146,7 @@ def _drafted(
     )
     if existing is not None and existing.status != Invoice.Status.DRAFT:
         return existing
-    state = _finished(
+    state = finished(
         tenant,
         loading.billing_state(tenant=tenant, subscription=subscription, cycle=period, sources=sources),
     )
@@ -216,7 +216,7 @@ def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoi
 def _paid_from_wallets(tenant: Tenant, invoice: Invoice, state: BillingState) -> Invoice:
     """The draft made again on what its payer's wallets hold now. Lock them first."""
     funds = loading.wallet_funds(tenant, _payer(invoice), state.currency)
-    state = _finished(tenant, replace(state, wallet=funds, as_of=now()))
+    state = finished(tenant, replace(state, wallet=funds, as_of=now()))
     document = posting.document_of(state, invoice.subscription, draft=invoice)
     posting.drafts_post([document])
     return document.invoice
@@ -226,7 +226,7 @@ def _settlement(tenant: Tenant, invoice: Invoice, state: BillingState) -> Settle
     """What the draft's run settled; it is run again where the draft does not say, being empty or of an earlier version."""
     if invoice.settlement:
         return msgspec.convert(invoice.settlement, Settlement)
-    return _finished(tenant, state).settlement
+    return finished(tenant, state).settlement
 
 
 def _payer(invoice: Invoice) -> Customer:
@@ -238,19 +238,19 @@ def _is_nothing(state: BillingState) -> bool:
     return not state.charges and not state.lines
 
 
-def _finished(tenant: Tenant, state: BillingState) -> BillingState:
+def finished(tenant: Tenant, state: BillingState) -> BillingState:
     """The state after all stages. Raises TaxQuoteNeeded, or Problem state_conflict with the issues that stopped it."""
-    finished = run_quoted(tenant, state)
-    if finished.is_blocked:
+    ran = run_quoted(tenant, state)
+    if ran.is_blocked:
         raise Problem(
             "state_conflict",
-            " ".join(issue.sentence for issue in finished.issues if issue.severity != "warning"),
+            " ".join(issue.sentence for issue in ran.issues if issue.severity != "warning"),
             issues=[
                 {"code": issue.code, "severity": issue.severity, "subject": issue.subject}
-                for issue in finished.issues
+                for issue in ran.issues
             ],
         )
-    return finished
+    return ran
 
 
 def _terms_days(invoice: Invoice) -> int:

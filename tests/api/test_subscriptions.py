@@ -124,6 +124,34 @@ def test_what_is_due_at_the_start_is_an_invoice_of_its_own(shop):
     assert again.json()["id"] == made["id"], again.content
 
 
+def test_a_preview_says_what_a_change_does_and_keeps_nothing(shop, acme):
+    shop.post("/v1/subscriptions", {**NEW, "starts_on": "2026-03-01"})
+    before = shop.get("/v1/subscriptions/sub-1").json()
+
+    def previewed(**body):
+        return shop.post("/v1/subscriptions/sub-1/preview", body)
+
+    # Cancelled on the 16th: 15 of 31 days of 49.09 are 23.753… -> 23.75.
+    cancelled = previewed(cancel={"at": "2026-03-16T00:00:00Z"}).json()
+    assert (cancelled["before"], cancelled["after"]) == ("49.09", "23.75")
+    assert [(line["description"], line["before"], line["after"]) for line in cancelled["lines"]] == [
+        ("Base fee (15 of 31 days)", "0.00", "23.75"),
+        ("Base fee", "49.09", "0.00"),
+    ]
+    # Of the next period, where the change begins with it.
+    later = previewed(change={"quantity": "2", "at_period_end": True}).json()
+    assert (later["period"]["start"], later["before"], later["after"]) == (
+        "2026-04-01T00:00:00Z",
+        "49.09",
+        "98.18",
+    )
+    assert previewed(move={"to": "PAUSED"}).status_code == 200
+    assert shop.get("/v1/subscriptions/sub-1").json() == before
+    assert problem(previewed()) == (422, "input_invalid")
+    assert problem(previewed(add={"offering": "nothing"})) == (404, "not_found")
+    assert problem(previewed(change={"quantity": "2"}, cancel={})) == (422, "input_invalid")
+
+
 def test_moves_write_phases_and_illegal_ones_name_the_legal(shop):
     shop.post("/v1/subscriptions", NEW)
     moved = shop.post("/v1/subscriptions/sub-1/move", {"to": "PAUSED", "reason": "asked to"})

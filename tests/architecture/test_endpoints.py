@@ -187,6 +187,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/events/{key}/void": {"reason": "a test"},
     "/v1/subscriptions/{code}/add": {"offering": MARK},
     "/v1/subscriptions/{code}/move": {"to": "PAUSED"},
+    "/v1/subscriptions/{code}/preview": {"move": {"to": "PAUSED"}},
     "/v1/subscriptions/{code}/remove": {"offering": MARK},
     "/v1/coupons/{code}/attach": {"subscription": MARK},
     "/v1/wallets/{wallet_id}/grants": {"amount": "1.00"},
