@@ -6,6 +6,7 @@ from .api.bill_runs import BillRunFinalizeView, BillRunsView, BillRunView
 from .api.contracts import ContractsView, ContractView
 from .api.coupons import CouponAttachView, CouponsView, CouponView
 from .api.credit_notes import CreditNoteApplyView, CreditNoteIssueView, CreditNotesView, CreditNoteView
+from .api.current_usage import CurrentUsageView
 from .api.invoices import (
     InvoiceHtmlView,
     InvoiceIssueView,
@@ -96,6 +97,7 @@ urlpatterns = [
     ),
     path("subscriptions/<str:code>/preview", SubscriptionPreviewView.as_view(), name="subscription-preview"),
     path("subscriptions/<str:code>/cancel", SubscriptionCancelView.as_view(), name="subscription-cancel"),
+    path("subscriptions/<str:code>/current-usage", CurrentUsageView.as_view(), name="current-usage"),
     path("subscriptions/<str:code>/periods", SubscriptionPeriodsView.as_view(), name="subscription-periods"),
     path("contracts", ContractsView.as_view(), name="contracts"),
     path("contracts/<str:code>", ContractView.as_view(), name="contract"),

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from aforo.kernel.canonical import canonical_value
 from aforo.kernel.currencies import minor_units
-from aforo.kernel.decimals import plain, rounded, trimmed
+from aforo.kernel.decimals import EXACT, plain, rounded, total, trimmed
 from aforo.kernel.periods import instant_text
 
 from ..models import BillRun, BillRunItem, Invoice, InvoiceLine, InvoiceTax
+from ..pipeline.state import ZERO, BillingState
 from ..posting import Document
 from ..proof import sealed_tax
 from ..selectors.bill_runs import Progress, bill_run_items_for
@@ -60,6 +62,39 @@ def invoice_body(document: Document) -> dict[str, Any]:
         "input_hash": invoice.input_hash,
         "result_hash": invoice.result_hash,
         "chain_hash": invoice.chain_hash or None,
+    }
+
+
+def current_usage_body(state: BillingState) -> dict[str, Any]:
+    """A state after rating: each line of the present period, with what is left of its charge's quota."""
+    quotas = {charge.code: charge.quota_units for charge in state.charges}
+    used = {quantity.charge: quantity.units for quantity in state.quantities}
+    lines = [line for line in state.lines if not line.adjusts]
+    charges = []
+    for line in lines:
+        quota = quotas.get(line.code)
+        left = None if quota is None else max(ZERO, EXACT.subtract(quota, used.get(line.code, ZERO)))
+        charges.append(
+            {
+                "kind": line.kind,
+                "code": line.code,
+                "description": line.description,
+                "quantity": trimmed(line.quantity),
+                "quota": None if quota is None else trimmed(quota),
+                "remaining": None if left is None else trimmed(left),
+                "amount": amount_text(line.amount, state.currency),
+                "tiers": [
+                    {name: canonical_value(getattr(tier, name)) for name in TIER} for tier in line.tiers
+                ],
+            }
+        )
+    return {
+        "subscription": state.subscription,
+        "customer": state.customer,
+        "currency": state.currency,
+        "period": {"start": instant_text(state.period.start), "end": instant_text(state.period.end)},
+        "amount": amount_text(total(line.amount for line in lines), state.currency),
+        "charges": charges,
     }
 
 

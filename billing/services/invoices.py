@@ -16,7 +16,7 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 
-from .. import loading, locks, posting, proof
+from .. import loading, locks, pipeline, posting, proof
 from ..models import Invoice, Subscription, Wallet
 from ..pipeline.state import BillingState, Settlement
 from ..selectors.invoices import live_invoices_for
@@ -46,6 +46,17 @@ def invoice_preview(
             "state_conflict", f"The subscription {subscription.code!r} {why} {cycle}; nothing is due."
         )
     return posting.document_of(state, subscription)
+
+
+def current_usage(*, tenant: Tenant, subscription_code: str) -> BillingState:
+    """The present period's run up to its rated lines, on the usage that is stored now; nothing is kept.
+
+    Raises Problem not_found, or state_conflict where the subscription does not run now.
+    """
+    subscription = billed_subscription_for(tenant, code=subscription_code)
+    cycle = subscription_cycle(subscription).period_at(now())
+    given = loading.billing_state(tenant=tenant, subscription=subscription, cycle=cycle)
+    return pipeline.run(given, until="rating")
 
 
 def invoice_draft(*, tenant: Tenant, subscription_id: UUID, period: Period) -> Invoice | None:
