@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pygal
@@ -16,7 +17,7 @@ PLOTS = DOCS / "benchmarks"
 _HEAD = """# Benchmarks
 
 Made by `make bench`, which measures on the machine it runs on, each figure beside its floor from the same run, and by
-`make bench NAME=growth`. Not made by hand. Ratios say more than milliseconds: other machines, and busier ones, differ.
+`make bench NAME=…` for the others. Not made by hand. Ratios say more than milliseconds: other machines, and busier ones, differ.
 
 """
 
@@ -25,7 +26,7 @@ def write(results: dict[str, Any]) -> None:
     """Write the page anew with all benchmarks that have figures."""
     PLOTS.mkdir(exist_ok=True)
     sections = [_HEAD + _machine(results["machine"])]
-    for name, section in (("ingest_single", _single), ("ingest_batch", _batch), ("growth", _growth)):
+    for name, section in _SECTIONS.items():
         if name in results:
             sections.append(section(results[name]))
     (DOCS / "benchmarks.md").write_text("\n".join(sections))
@@ -133,6 +134,50 @@ def _growth(found: dict[str, Any]) -> str:
         + _table(rows, ("events stored", "events a second", "usage of a month"))
         + "\n![](benchmarks/growth.svg)\n"
     )
+
+
+def _bill_run(found: dict[str, Any]) -> str:
+    cpu = ", ".join(f"{name} {ms:g}" for name, ms in found["cpu_ms"].items() if ms >= 0.1)
+    _plot(
+        "bill_run",
+        pygal.Bar,
+        "Seconds of a bill run",
+        [f"{found['events']:,} events", f"{10 * found['events']:,} events"],
+        {"until all is issued": [found["seconds"], found["seconds_tenfold"]]},
+    )
+    rows = [
+        ("invoices a second, from the start until all are issued", f"{found['rate_per_s']:g}", "≥ 100"),
+        ("seconds: drafting, and then issuing", f"{found['drafting_s']:g}, {found['issuing_s']:g}", ""),
+        ("the same rows copied, and nothing computed, a second", f"{found['floor_per_s']:,}", "the floor"),
+        ("ratio to it", f"{found['ratio_floor']}", ""),
+        ("time with ten times the events in the same customer-hours", f"× {found['ratio_tenfold']}", "≤ 1.2"),
+    ]
+    return (
+        "## bill_run\n\n"
+        f"{found['subscriptions']:,} subscriptions of three plans with three to five charges, seven of ten taxed, one of ten "
+        f"each with a coupon, a contract and a wallet; {found['events']:,} events in 50 hours of each customer. Billed by "
+        "`make run`'s two worker processes, beside the store.\n\n"
+        + _table(rows)
+        + f"\nProcessor time an invoice, in ms: {cpu}.\n\n![](benchmarks/bill_run.svg)\n"
+    )
+
+
+def _bill_run_killed(found: dict[str, Any]) -> str:
+    return (
+        "## bill_run_killed\n\n"
+        f"The same run, {found['subscriptions']:,} subscriptions, under {found['kills']} × kill -9 (workers while they draft and "
+        f"while they issue, and beat): {found['seconds_killed']:g} s and not {found['seconds']:g} s. Invoices and numbers "
+        f"that differ from the run in peace, or do not recompute: {found['differences']}.\n"
+    )
+
+
+_SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "ingest_single": _single,
+    "ingest_batch": _batch,
+    "growth": _growth,
+    "bill_run": _bill_run,
+    "bill_run_killed": _bill_run_killed,
+}
 
 
 def _table(rows: list[tuple[str, ...]], titles: tuple[str, ...] = ("what", "measured", "aim")) -> str:

@@ -104,6 +104,10 @@ class Stack:
     def resume(self, name: str) -> None:
         os.kill(self._pids()[name], signal.SIGCONT)
 
+    def kill(self, name: str) -> None:
+        """kill -9 of a part of `make run`, which starts it again."""
+        os.kill(self._pids()[name], signal.SIGKILL)
+
     def _pids(self) -> dict[str, int]:
         """Of the parts of `make run`, by name."""
         pids: dict[str, int] = json.loads((self.home / "pids.json").read_text())

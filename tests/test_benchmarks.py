@@ -22,6 +22,19 @@ GROWTH = {
     "rate_per_s": [30_000, 21_300],
     "query_p50_ms": [2.1, 2.2],
 }
+BILL_RUN = {
+    "rate_per_s": 104.2,
+    "subscriptions": 10_000,
+    "events": 1_000_000,
+    "seconds": 96.0,
+    "drafting_s": 66.0,
+    "issuing_s": 30.0,
+    "floor_per_s": 3298,
+    "ratio_floor": 0.032,
+    "seconds_tenfold": 99.8,
+    "ratio_tenfold": 1.04,
+    "cpu_ms": {"worker": 8.0, "beat": 0.01},
+}
 
 
 def test_an_unknown_benchmark_is_named_with_those_there_are(capsys):
@@ -61,3 +74,16 @@ def test_the_percentile_is_one_of_the_values():
     assert load.percentile([1.0, 2.0, 3.0, 4.0], 50) == 2.0
     assert load.percentile([1.0, 2.0, 3.0, 4.0], 99) == 4.0
     assert load.percentile([], 99) == 0.0
+
+
+def test_the_page_says_how_fast_a_month_is_billed(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    monkeypatch.setattr(report, "PLOTS", tmp_path / "benchmarks")
+
+    report.write({"machine": MACHINE, "bill_run": BILL_RUN})
+
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| invoices a second, from the start until all are issued | 104.2 | ≥ 100 |" in page
+    assert "| × 1.04 | ≤ 1.2 |" in page
+    assert "in ms: worker 8." in page
+    assert "10,000,000 events" in (tmp_path / "benchmarks" / "bill_run.svg").read_text()
