@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from billing.burn import Grant
 from billing.calculators.price import terms_of
 from billing.pipeline import run
 from billing.pipeline.filters import with_excludes
+from billing.pipeline.metered import cuts_of
 from billing.pipeline.state import (
     BillingState,
     CarriedUnits,
@@ -29,6 +30,8 @@ from billing.pipeline.state import (
     MeterUsage,
     QuotedTax,
     Rollover,
+    SetupFee,
+    Span,
     TaxExemption,
     TaxProfile,
     TaxQuote,
@@ -72,7 +75,19 @@ def state_of(scenario: Scenario) -> BillingState:
     period = _cut(cycle, scenario.period.billed_from, scenario.period.billed_until, zone, "period")
     meters = {table.key: _meter(table, f"meters[{i}]") for i, table in enumerate(scenario.meters)}
     charges = with_excludes(
-        _charge(table, index, plan.proration, meters) for index, table in enumerate(plan.charges)
+        replace(
+            _charge(table, index, plan.proration, meters),
+            spans=tuple(
+                Span(
+                    period=_cut(
+                        period, each.starts_on, each.ends_on, zone, f"plan.charges[{index}].held[{place}]"
+                    ),
+                    quantity=each.quantity,
+                )
+                for place, each in enumerate(table.held)
+            ),
+        )
+        for index, table in enumerate(plan.charges)
     )
     codes = [charge.code for charge in charges]
     for index, code in enumerate(codes):
@@ -91,7 +106,7 @@ def state_of(scenario: Scenario) -> BillingState:
         cycle=cycle,
         as_of=cycle.end,
         charges=charges,
-        usage=_usage(scenario, meters, period),
+        usage=_usage(scenario, meters, period, cuts_of(charges)),
         carried_in=tuple(
             CarriedUnits(charge=each.charge, units=each.units, periods_left=each.periods_left)
             for each in scenario.carried_in
@@ -109,6 +124,10 @@ def state_of(scenario: Scenario) -> BillingState:
         coupons=tuple(
             Coupon(code=each.code, name=each.name or each.code, percent=each.percent, amount=each.amount)
             for each in scenario.coupons
+        ),
+        setup_fees=tuple(
+            SetupFee(code=each.code, name=each.name or each.code, amount=each.amount)
+            for each in scenario.setup_fees
         ),
         tax_profile=_tax_profile(scenario),
         billing_mode=plan.billing_mode,
@@ -265,7 +284,9 @@ def _read(read: Callable[[], T], prefix: str) -> T:
         raise InvalidScenario(f"{prefix}{problem.detail}") from None
 
 
-def _usage(scenario: Scenario, meters: dict[str, Meter], period: Period) -> tuple[MeterUsage, ...]:
+def _usage(
+    scenario: Scenario, meters: dict[str, Meter], period: Period, cuts: Sequence[datetime]
+) -> tuple[MeterUsage, ...]:
     hours: dict[str, list[HourUsage]] = defaultdict(list)
     for index, table in enumerate(scenario.usage):
         meter = meters.get(table.meter)
@@ -274,7 +295,7 @@ def _usage(scenario: Scenario, meters: dict[str, Meter], period: Period) -> tupl
         hours[meter.key].append(_total(table, meter, period, f"usage[{index}]"))
     events = [_event(table, index) for index, table in enumerate(scenario.events)]
     for meter in meters.values():
-        hours[meter.key] += _folded(meter, (event for event in events if event.timestamp in period))
+        hours[meter.key] += _folded(meter, (event for event in events if event.timestamp in period), cuts)
     listening = {meter.event_name for meter in meters.values()}
     for index, event in enumerate(events):
         if event.metric not in listening:
@@ -314,11 +335,12 @@ def _event(table: EventTable, index: int) -> UsageEvent:
     )
 
 
-def _folded(meter: Meter, events: Iterable[UsageEvent]) -> list[HourUsage]:
+def _folded(meter: Meter, events: Iterable[UsageEvent], cuts: Sequence[datetime]) -> list[HourUsage]:
     samples: dict[tuple[datetime, Dimensions], list[Sample]] = defaultdict(list)
     for event in events:
         if feeds(meter, event):
             hour = event.timestamp.replace(minute=0, second=0, microsecond=0)
+            hour = max(hour, *(at for at in cuts if at <= event.timestamp), hour)
             samples[hour, dimensions_of(meter, event)].append(sample_of(meter, event))
     keeps_values = meter.aggregation not in IS_BUCKETABLE
     return [

@@ -46,8 +46,22 @@ class RolloverTable(Table):
     units_max: Decimal | None = None
 
 
+class HeldTable(Table):
+    """Local dates, the end exclusive; of the whole billed part where they are left out. quantity: of a fee."""
+
+    starts_on: date | None = None
+    ends_on: date | None = None
+    quantity: Decimal = Decimal(1)
+
+
+class SetupFeeTable(Table):
+    code: str
+    amount: Decimal
+    name: str = ""
+
+
 class ChargeTable(Table):
-    """terms: in the words of `manage.py price`. filters: dimension = value."""
+    """terms: in the words of `manage.py price`. filters: dimension = value. held: when; the whole time if left out."""
 
     code: str
     model: str
@@ -61,6 +75,7 @@ class ChargeTable(Table):
     rollover: RolloverTable | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
+    held: tuple[HeldTable, ...] = ()
 
 
 class PlanTable(Table):
@@ -242,6 +257,7 @@ class Scenario(Table):
     customer: CustomerTable = msgspec.field(default_factory=CustomerTable)
     seller: SellerTable = msgspec.field(default_factory=SellerTable)
     meters: tuple[MeterTable, ...] = ()
+    setup_fees: tuple[SetupFeeTable, ...] = ()
     contracts: tuple[ContractTable, ...] = ()
     coupons: tuple[CouponTable, ...] = ()
     wallet: tuple[GrantTable, ...] = ()
