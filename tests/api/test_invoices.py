@@ -62,6 +62,8 @@ def test_an_invoice_is_read_by_number_or_id(api, invoice):
             "is_inclusive": False,
             "taxable_amount": "128.91",
             "amount": "11.44",
+            "treatment": None,
+            "note": None,
         }
     ]
 
