@@ -211,7 +211,7 @@ class SubscriptionAdmin(BillingAdmin):
     )
     readonly_fields = ("state_label",)
     inlines = (ItemInline, CouponInline, PhaseInline)
-    actions_detail = ("preview", "change", "add", "attach_coupon", "move", "cancel")
+    actions_detail = ("preview", "change_plan", "add_offering", "attach_coupon", "move", "cancel")
     empty_state = "A subscription puts a customer on an offering; from its start its usage is billed."
 
     @display(description="State", ordering="state", label=COLOURS)
@@ -247,7 +247,7 @@ class SubscriptionAdmin(BillingAdmin):
         offered=_is_running,
         says="Goes on with another plan, version or quantity; fees are billed by their share of the period.",
     )
-    def change(
+    def change_plan(
         self,
         request: HttpRequest,
         subscription: Subscription,
@@ -279,7 +279,7 @@ class SubscriptionAdmin(BillingAdmin):
         offered=_is_running,
         says="Holds an add-on beside what is held, on the same invoice.",
     )
-    def add(
+    def add_offering(
         self,
         request: HttpRequest,
         subscription: Subscription,
