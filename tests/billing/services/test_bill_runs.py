@@ -93,6 +93,7 @@ def in_grace():
     return worked(started(tenant, grace_hours=24)), buyer, calls
 
 
+@pytest.mark.promise("P17")
 def test_in_its_grace_period_a_run_keeps_drafts_and_takes_late_usage_in_before_it_issues():
     run, buyer, calls = in_grace()
     assert (run.status, run.issues_at) == ("RUNNING", APRIL_2 + timedelta(hours=24))
@@ -140,6 +141,7 @@ def test_the_profile_says_how_long_drafts_wait_unless_the_run_does():
     assert started(tenant, grace_hours=0, **february).issues_at is None
 
 
+@pytest.mark.promise("P17")
 def test_a_window_that_shares_a_day_with_a_run_under_way_is_refused():
     # 1 to 31 March, and 15 March to 15 April: the days from the 15th on are in both.
     tenant = a_tenant()
