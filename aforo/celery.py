@@ -13,6 +13,7 @@ app.autodiscover_tasks()
 # Named, so that no app is imported here; seconds.
 app.conf.beat_schedule = {
     "bill-runs-resume": {"task": "billing.bill_runs_resume", "schedule": 10.0},
+    "contracts-renew": {"task": "billing.contracts_renew", "schedule": 600.0},
     "dead-letter-runs-resume": {"task": "metering.dead_letter_runs_resume", "schedule": 30.0},
     "dead-letters-watch": {"task": "metering.dead_letters_watch", "schedule": 60.0},
     "held-letters-replay": {"task": "metering.held_letters_replay", "schedule": 60.0},

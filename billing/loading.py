@@ -17,6 +17,7 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, last_day, local_midnight
 from aforo.tenancy.models import Customer, Tenant
 
+from .agreed_terms import agreed_terms, priced
 from .closed_periods import closed_periods, meter_usage
 from .models import CouponRedemption, Invoice, Subscription, TaxRate
 from .pipeline import state as values
@@ -65,8 +66,11 @@ def billing_state(
     currency = subscription.offering.currency
     payer = customer.parent or customer
     mode = subscription.offering.billing_mode
-    held = held_in(subscription.items.all(), period) if has_run else {}
-    charges = charges_of(held, period, _held_ahead(subscription, cycle) if has_run else None)
+    held = held_in(subscription, period) if has_run else {}
+    on = last_day(period, customer.zone)
+    charges = priced(
+        charges_of(held, period, _held_ahead(subscription, cycle) if has_run else None), subscription, on
+    )
     versions = versions_held(subscription)
     at_start = {line.code for line in sources.ahead[subscription.pk] if line.ahead_of is None}
     closed, marks = closed_periods(tenant, sources, asked)
@@ -93,11 +97,9 @@ def billing_state(
         charges=charges,
         usage=tuple(condensed(each, charges) for each in usage),
         carried_in=_carried_in(sources, asked) if has_run else (),
-        contracts=_contracts(subscription, period, cycle, currency) if has_run else (),
+        contracts=agreed_terms(subscription, period, cycle) if has_run else (),
         coupons=_coupons(sources, asked, currency) if has_run else (),
-        tax_profile=_tax_profile(
-            sources, customer, tax_categories(versions, charges), last_day(period, customer.zone)
-        ),
+        tax_profile=_tax_profile(sources, customer, tax_categories(versions, charges), on),
         billing_mode=mode,
         wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),
         closed=closed,
@@ -122,7 +124,11 @@ def start_state(*, tenant: Tenant, subscription: Subscription) -> values.Billing
     zone = subscription.customer.zone
     midnight = local_midnight(begins_at.astimezone(zone).date() + timedelta(days=1), zone)
     day = Period(begins_at, min(midnight, whole.period.end))
-    charges = charges_of({}, day, ahead_in(subscription, cycle, whole.period))
+    charges = priced(
+        charges_of({}, day, ahead_in(subscription, cycle, whole.period)),
+        subscription,
+        last_day(whole.period, zone),
+    )
     return replace(
         whole,
         kind="START",
@@ -214,30 +220,6 @@ def _invoice_before(sources: Sources, asked: Asked) -> Invoice | None:
     """That of the period just before the cycle."""
     invoices = sources.invoices[asked.subscription.pk]
     return next((each for each in invoices if each.period_end == asked.cycle.start), None)
-
-
-def _contracts(
-    subscription: Subscription, period: Period, cycle: Period, currency: str
-) -> tuple[values.Contract, ...]:
-    zone = subscription.customer.zone
-    found = []
-    for contract in subscription.contracts.all():
-        starts_at = local_midnight(contract.starts_on, zone)
-        ends_at = local_midnight(contract.ends_on, zone) if contract.ends_on else max(cycle.end, starts_at)
-        term = Period(starts_at, ends_at)
-        if term.overlap(period) is None:
-            continue
-        _currency_check(contract.currency, currency, f"The contract {contract.code!r}")
-        found.append(
-            values.Contract(
-                code=contract.code,
-                term=term,
-                minimum_amount=contract.minimum_amount,
-                maximum_amount=contract.maximum_amount,
-                discount_percent=contract.discount_percent,
-            )
-        )
-    return tuple(found)
 
 
 def _coupons(sources: Sources, asked: Asked, currency: str) -> tuple[values.Coupon, ...]:

@@ -1,8 +1,8 @@
 """Every lock that billing takes on rows, so that their order can be seen on one screen.
 
-Order, for whoever takes several: customer, rate plan, bill run, bill run item, subscription, coupon, invoice sequence, credit note
-sequence, invoice, wallet, credit note. Several rows of one table are locked by primary key. All of them last until the
-transaction ends. `no_key`: rows that only refer to the locked one need not wait.
+Order, for whoever takes several: customer, rate plan, bill run, bill run item, subscription, contract, coupon, invoice
+sequence, credit note sequence, invoice, wallet, credit note. Several rows of one table are locked by primary key. All of
+them last until the transaction ends. `no_key`: rows that only refer to the locked one need not wait.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from aforo.tenancy.selectors.rows import found
 from .models import (
     BillRun,
     BillRunItem,
+    Contract,
     Coupon,
     CreditNote,
     CreditNoteSequence,
@@ -29,6 +30,7 @@ from .models import (
     Subscription,
     Wallet,
 )
+from .selectors.contracts import contracts_for, contracts_renewing
 from .selectors.subscriptions import subscriptions_due
 
 
@@ -93,6 +95,18 @@ def subscriptions_locked(tenant: Tenant, subscription_ids: Collection[UUID]) -> 
 def subscriptions_due_locked(tenant: Tenant, as_of: datetime) -> QuerySet[Subscription]:
     """Those whose start or end has come and whose state has not followed, by primary key."""
     return subscriptions_due(as_of).filter(tenant=tenant).order_by("pk").select_for_update(no_key=True)
+
+
+def contract_locked(tenant: Tenant, code: str) -> Contract:
+    """Its end changes only under this lock. Raises Problem not_found."""
+    return found(contracts_for(tenant).select_for_update(no_key=True, of=("self",)), code=code)
+
+
+def contracts_renewing_locked(tenant: Tenant) -> QuerySet[Contract]:
+    """Those that are renewed at their end, by primary key."""
+    return (
+        contracts_renewing().filter(tenant=tenant).order_by("pk").select_for_update(no_key=True, of=("self",))
+    )
 
 
 def invoice_sequence_locked(tenant: Tenant) -> InvoiceSequence:

@@ -45,6 +45,26 @@ def sealed_tax(sealed: bytes) -> TaxProfile:
     return msgspec.json.decode(sealed, type=_SealedTax).tax_profile
 
 
+class SealedCharge(msgspec.Struct):
+    """What a sealed charge was about."""
+
+    code: str
+    product: str = ""
+    meter: str = ""
+
+
+class _SealedCharges(msgspec.Struct):
+    charges: tuple[SealedCharge, ...]
+
+
+def sealed_charges(sealed: bytes) -> dict[str, SealedCharge]:
+    """What each charge of a sealed input was about, by its code; reads no more than that.
+
+    Raises msgspec.DecodeError for bytes that are no sealed input.
+    """
+    return {charge.code: charge for charge in msgspec.json.decode(sealed, type=_SealedCharges).charges}
+
+
 def result(state: BillingState) -> bytes:
     """What the stages wrote, as canonical JSON."""
     return canonical_json({name: value for name, value in given_fields(state).items() if name in RESULTS})

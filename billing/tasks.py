@@ -9,8 +9,10 @@ from celery import shared_task
 from aforo.kernel.clock import now
 from aforo.tenancy.selectors.tenants import tenant_of
 
+from .selectors.contracts import contracts_renewing
 from .selectors.subscriptions import subscriptions_due
 from .services import bill_runs
+from .services.contracts import contracts_renew
 from .services.subscriptions import subscriptions_advance
 from .services.wallet_upkeep import wallets_keep
 
@@ -48,3 +50,10 @@ def subscriptions_advance_due() -> None:
 @shared_task(name="billing.wallets_keep")
 def wallets_keep_due() -> None:
     wallets_keep(as_of=now())
+
+
+@shared_task(name="billing.contracts_renew")
+def contracts_renew_due() -> None:
+    as_of = now()
+    for tenant_id in contracts_renewing().order_by().values_list("tenant_id", flat=True).distinct():
+        contracts_renew(tenant=tenant_of(tenant_id), as_of=as_of)

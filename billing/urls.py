@@ -3,7 +3,7 @@
 from django.urls import path
 
 from .api.bill_runs import BillRunFinalizeView, BillRunsView, BillRunView
-from .api.contracts import ContractsView, ContractView
+from .api.contracts import ContractsView, ContractTerminateView, ContractView
 from .api.coupons import CouponAttachView, CouponsView, CouponView
 from .api.credit_notes import CreditNoteApplyView, CreditNoteIssueView, CreditNotesView, CreditNoteView
 from .api.current_usage import CurrentUsageView
@@ -101,6 +101,7 @@ urlpatterns = [
     path("subscriptions/<str:code>/periods", SubscriptionPeriodsView.as_view(), name="subscription-periods"),
     path("contracts", ContractsView.as_view(), name="contracts"),
     path("contracts/<str:code>", ContractView.as_view(), name="contract"),
+    path("contracts/<str:code>/terminate", ContractTerminateView.as_view(), name="contract-terminate"),
     path("coupons", CouponsView.as_view(), name="coupons"),
     path("coupons/<str:code>", CouponView.as_view(), name="coupon"),
     path("coupons/<str:code>/attach", CouponAttachView.as_view(), name="coupon-attach"),

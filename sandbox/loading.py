@@ -12,18 +12,23 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aforo.kernel.canonical import sha256_hex
 from aforo.kernel.currencies import MINOR_UNITS
+from aforo.kernel.cycles import Cycle
+from aforo.kernel.decimals import EXACT
 from aforo.kernel.errors import Problem
-from aforo.kernel.periods import Period, calendar_month, local_midnight
+from aforo.kernel.periods import Period, calendar_month, days_of, local_midnight
 from billing.burn import Grant
 from billing.calculators.price import terms_of
 from billing.pipeline import run
+from billing.pipeline.contracts import commitment_spans
 from billing.pipeline.filters import with_excludes
 from billing.pipeline.metered import cuts_of
 from billing.pipeline.state import (
     BillingState,
     CarriedUnits,
     Charge,
+    Commitment,
     Contract,
+    ContractDiscount,
     Coupon,
     FundedGrant,
     HourUsage,
@@ -47,6 +52,8 @@ from metering.meters import Meter, dimensions_of, feeds, sample_of
 
 from .scenario import (
     ChargeTable,
+    CommitmentTable,
+    ContractTable,
     EventTable,
     InvalidScenario,
     MeterTable,
@@ -105,20 +112,14 @@ def state_of(scenario: Scenario) -> BillingState:
         period=period,
         cycle=cycle,
         as_of=cycle.end,
-        charges=charges,
+        charges=_at_contract_prices(scenario, charges, period, zone),
         usage=_usage(scenario, meters, period, cuts_of(charges)),
         carried_in=tuple(
             CarriedUnits(charge=each.charge, units=each.units, periods_left=each.periods_left)
             for each in scenario.carried_in
         ),
         contracts=tuple(
-            Contract(
-                code=each.code,
-                term=_cut(cycle, each.starts_on, each.ends_on, zone, f"contracts[{index}]"),
-                minimum_amount=each.minimum,
-                maximum_amount=each.maximum,
-                discount_percent=each.discount_percent,
-            )
+            _contract(each, cycle, zone, f"contracts[{index}]")
             for index, each in enumerate(scenario.contracts)
         ),
         coupons=tuple(
@@ -211,6 +212,74 @@ def _cut(whole: Period, starts_on: date | None, ends_on: date | None, zone: Zone
     return Period(start, end)
 
 
+def _contract(table: ContractTable, cycle: Period, zone: ZoneInfo, field: str) -> Contract:
+    starts_at = cycle.start if table.starts_on is None else local_midnight(table.starts_on, zone)
+    return Contract(
+        code=table.code,
+        term=_cut(cycle, table.starts_on, table.ends_on, zone, field),
+        minimum_amount=table.minimum,
+        maximum_amount=table.maximum,
+        discount_percent=table.discount_percent,
+        commitments=tuple(_commitment(each, table, starts_at, cycle, zone) for each in table.commitments),
+        discounts=tuple(
+            ContractDiscount(
+                percent=each.percent,
+                threshold=each.threshold,
+                threshold_meter=each.threshold_meter,
+                product=each.product,
+                meter=each.meter,
+            )
+            for each in table.discounts
+        ),
+    )
+
+
+def _commitment(
+    table: CommitmentTable, contract: ContractTable, starts_at: datetime, cycle: Period, zone: ZoneInfo
+) -> Commitment:
+    spans = commitment_spans(
+        Cycle("month", cycle.start.astimezone(zone).date(), zone),
+        starts_at=starts_at,
+        at=max(cycle.start, starts_at),
+        period=table.period,
+        true_up=table.true_up or table.period,
+    )
+    ends_at = None if contract.ends_on is None else local_midnight(contract.ends_on, zone)
+    return Commitment(
+        kind=table.kind,
+        amount=table.amount,
+        product=table.product,
+        meter=table.meter,
+        spans=spans,
+        active=Period(max(starts_at, spans[0].start), min(ends_at or spans[-1].end, spans[-1].end)),
+        counted=table.counted,
+        settled=table.settled,
+        paid=EXACT.add(table.counted, table.settled) if table.paid is None else table.paid,
+    )
+
+
+def _at_contract_prices(
+    scenario: Scenario, charges: tuple[Charge, ...], period: Period, zone: ZoneInfo
+) -> tuple[Charge, ...]:
+    """The charges at the prices of the contract that is in force on the last billed day."""
+    _, last = days_of(period, zone)
+    by_code = {charge.code: charge for charge in charges}
+    for index, contract in enumerate(scenario.contracts):
+        for row, price in enumerate(contract.prices):
+            field = f"contracts[{index}].prices[{row}]"
+            if price.charge not in by_code:
+                raise InvalidScenario(f"{field}.charge: {price.charge!r} is no charge of the plan")
+            if price.model not in MODELS:
+                raise InvalidScenario(f"{field}.model: is none of {', '.join(MODELS)}")
+            terms = _read(
+                lambda price=price, field=field: terms_of(price.model, price.terms, f"{field}.terms"), ""
+            )
+            starts_on, ends_on = contract.starts_on or last, contract.ends_on
+            if starts_on <= last and (ends_on is None or last < ends_on):
+                by_code[price.charge] = replace(by_code[price.charge], terms=terms, priced_by=contract.code)
+    return tuple(by_code.values())
+
+
 def _meter(table: MeterTable, field: str) -> Meter:
     if table.aggregation not in tuple(Aggregation):
         raise InvalidScenario(f"{field}.aggregation: is none of {', '.join(Aggregation)}")
@@ -252,6 +321,7 @@ def _charge(table: ChargeTable, index: int, proration: str, meters: dict[str, Me
     return Charge(
         code=table.code,
         name=table.name or table.code,
+        product=table.product,
         kind=table.kind,
         position=index + 1,
         terms=_read(lambda: terms_of(table.model, table.terms, f"{field}.terms"), ""),

@@ -67,6 +67,7 @@ class ChargeTable(Table):
     model: str
     terms: dict[str, Any]
     name: str = ""
+    product: str = ""
     kind: Literal["FEE", "USAGE"] = "USAGE"
     meter: str = ""
     filters: dict[str, str] = {}
@@ -144,6 +145,42 @@ class SellerTable(Table):
     vat_number: str = ""
 
 
+class CommitmentTable(Table):
+    """amount: of a whole period, which begins with the billing period of the contract's `starts_on`.
+
+    true_up: how often a shortfall is billed, once a period unless said. counted, paid, settled: what the period's earlier
+    invoices counted and were paid for it, and the sum of their own true-ups or caps.
+    """
+
+    amount: Decimal
+    kind: Literal["MINIMUM", "MAXIMUM"] = "MINIMUM"
+    product: str = ""
+    meter: str = ""
+    period: Literal["month", "quarter", "year"] = "year"
+    true_up: Literal["", "month", "quarter", "year"] = ""
+    counted: Decimal = Decimal(0)
+    paid: Decimal | None = None
+    settled: Decimal = Decimal(0)
+
+
+class ContractDiscountTable(Table):
+    """threshold: units of threshold_meter, or money spent in the scope."""
+
+    percent: Decimal
+    threshold: Decimal = Decimal(0)
+    threshold_meter: str = ""
+    product: str = ""
+    meter: str = ""
+
+
+class ContractPriceTable(Table):
+    """Other terms of a charge, in force if the contract is on the last billed day."""
+
+    charge: str
+    model: str
+    terms: dict[str, Any]
+
+
 class ContractTable(Table):
     """Local dates, the end exclusive; amounts of a whole billing period. Without dates the term is open."""
 
@@ -153,6 +190,9 @@ class ContractTable(Table):
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     discount_percent: Decimal | None = None
+    commitments: tuple[CommitmentTable, ...] = ()
+    discounts: tuple[ContractDiscountTable, ...] = ()
+    prices: tuple[ContractPriceTable, ...] = ()
 
 
 class CouponTable(Table):

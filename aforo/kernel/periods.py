@@ -66,9 +66,18 @@ def local_midnight(on: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(on, time(), tzinfo=zone).astimezone(UTC)
 
 
+def days_of(period: Period, zone: ZoneInfo) -> tuple[date, date]:
+    """The first and the last local day of a period that is not empty.
+
+    [2026-02-28T18:30Z, 2026-03-31T18:30Z) in Asia/Kolkata: 1 March and 31 March.
+    """
+    last = period.end - timedelta.resolution
+    return period.start.astimezone(zone).date(), last.astimezone(zone).date()
+
+
 def last_day(period: Period, zone: ZoneInfo) -> date:
     """The period's last local day: it puts the period into a bill run's window, and its tax rates hold."""
-    return (period.end - timedelta.resolution).astimezone(zone).date()
+    return days_of(period, zone)[1]
 
 
 def month_later(anchor: date, months: int) -> date:

@@ -32,6 +32,7 @@ SENTENCES = {
     "aggregation.finished": "{aggregation} over {events} events is {aggregated}; {units} units count.",
     "allowance.drawn": "{metered} metered − {free} free ({included} included, {carried} taken over) = {billable} billable.",
     "allowance.carried_out": "{units} unused units go on to later periods; usable in {periods_left}.",
+    "rating.contract": "Priced by the contract {contract}.",
     "rating.tier": "{model}, tier {tier}: {quantity} × {unit_price} + {flat_fee} = {amount}.",
     "rating.minimum": "{gross} is raised by {true_up} to the charge's minimum.",
     "rating.maximum": "{capped} beyond the charge's maximum is left out: {amount}.",
@@ -42,6 +43,13 @@ SENTENCES = {
     "commitment.maximum": "A maximum of {committed} is agreed, for {part} of {whole} days.",
     "commitment.true_up": "{counted} counts towards the minimum; {amount} is missing.",
     "commitment.cap": "{counted} counts towards the maximum; {amount} brings it there.",
+    "commitment.counting": "Of {committed} for {first} to {last}, {counted} is counted; the next true-up is on {until}.",
+    "commitment.kept": "Of {committed} for {first} to {last}, {by_then} is the measure now and {counted} is counted.",
+    "commitment.settled": "Of a minimum of {committed} for {first} to {last}, {by_then} is committed by now; {counted} is counted "
+    "and {before} was trued up before: {amount}.",
+    "commitment.held": "A maximum of {committed} holds for {first} to {last}: {counted} counts towards {by_then}, and {before} was "
+    "left out before: {amount}.",
+    "discount.threshold": "{reached} {unit} reach the threshold of {threshold}: {percent} % off.",
     "discount.contract": "Of {base}: {wanted}, which is {amount} on the invoice.",
     "discount.coupon": "Of {base}: {wanted}, which is {amount} on the invoice.",
     "discount.carried": "Of the credit of {credit} this invoice can give {given}; {left} is left for the next one.",

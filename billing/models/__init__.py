@@ -2,7 +2,14 @@
 
 from .bill_run import BillRun, BillRunItem
 from .catalog import Charge, Offering, OfferingPlan, Product, RatePlan, RatePlanVersion, Tier
-from .contract import Contract
+from .contract import (
+    Contract,
+    ContractCommitment,
+    ContractDiscount,
+    ContractPrice,
+    ContractRenewal,
+    ContractTrial,
+)
 from .coupon import Coupon, CouponRedemption
 from .credit_note import CreditNote, CreditNoteLine, CreditNoteSequence, CreditNoteTax
 from .invoice import Invoice, InvoiceLine, InvoiceSequence, InvoiceTax
@@ -20,6 +27,11 @@ __all__ = [
     "BillingProfile",
     "Charge",
     "Contract",
+    "ContractCommitment",
+    "ContractDiscount",
+    "ContractPrice",
+    "ContractRenewal",
+    "ContractTrial",
     "Coupon",
     "CouponRedemption",
     "CreditNote",

@@ -113,7 +113,9 @@ class InvoiceLine(TenantRow):
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines")
     position = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    code = models.CharField(max_length=160, help_text="Charge, coupon or contract code.")
+    code = models.CharField(
+        max_length=255, help_text="Of a charge, a coupon or a contract: acme-2026, acme-2026:product:api."
+    )
     description = models.CharField(max_length=400)
     quantity = models.DecimalField(max_digits=60, decimal_places=30, null=True)
     amount = AmountField(help_text="Before discounts; a discount line is negative.")

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from aforo.kernel.currencies import minor_units
 from aforo.kernel.decimals import EXACT, plain, rounded, total
+from aforo.kernel.periods import days_of
 
 from .state import (
     ZERO,
@@ -159,9 +159,7 @@ def _corrections(closed: ClosedPeriod, kind: str, code: str) -> tuple[UsageCorre
 
 def _description(closed: ClosedPeriod, name: str, corrections: tuple[UsageCorrection, ...]) -> str:
     """Calls, 2026-03-01 to 2026-03-31 (INV-000001): amended req_7f2a."""
-    cycle, zone = closed.input.cycle, ZoneInfo(closed.input.zone)
-    first = cycle.start.astimezone(zone).date()
-    last = (cycle.end - timedelta.resolution).astimezone(zone).date()
+    first, last = days_of(closed.input.cycle, ZoneInfo(closed.input.zone))
     if not corrections:
         why = "late usage"
     elif len(corrections) <= NAMED_MAX:

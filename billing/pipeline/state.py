@@ -66,6 +66,7 @@ class Charge:
     proration: "day" or "second".
     spans: when it is held, in order and without overlap; empty for all of the billed period, once.
     timing: ARREARS or, of a fee, ADVANCE. plan: of a fee in advance, the version it is of.
+    priced_by: the contract that the terms are of, empty for the plan.
     """
 
     code: str
@@ -90,6 +91,7 @@ class Charge:
     spans: tuple[Span, ...] = ()
     timing: str = "ARREARS"
     plan: str = ""
+    priced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +170,47 @@ class CarriedUnits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """The least or the most that is spent in a scope over a commitment period, and what its earlier invoices came to.
+
+    kind: MINIMUM or MAXIMUM. amount: of the whole commitment period.
+    product, meter: the scope, a code or a key; with neither of them the whole contract.
+    spans: the commitment period, cut where its true-ups are; they tile it, and begin and end with billing periods.
+    active: the part of it in which the contract and the subscription run.
+    counted: what earlier invoices have counted towards it. paid: what of that, and of settled, is left after discounts.
+    settled: its own true-ups (or caps, negative) on them.
+    invoices: their numbers; what this invoice adjusts of them counts here, too.
+    """
+
+    kind: str
+    amount: Decimal
+    product: str = ""
+    meter: str = ""
+    spans: tuple[Period, ...]
+    active: Period
+    counted: Decimal = ZERO
+    settled: Decimal = ZERO
+    paid: Decimal = ZERO
+    invoices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractDiscount:
+    """A percentage off a scope's lines once the threshold is reached in the period; of several steps, the highest.
+
+    threshold: units of threshold_meter, or with no meter money spent in the scope. product, meter: as of Commitment.
+    """
+
+    percent: Decimal
+    threshold: Decimal = ZERO
+    threshold_meter: str = ""
+    product: str = ""
+    meter: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """Negotiated terms inside a term; amounts are those of a whole cycle.
+    """Negotiated terms inside a term; amounts are those of a whole cycle, save those of commitments.
 
     term: half-open; an open one ends at the cycle's end or later. minimum_amount, maximum_amount,
     discount_percent: None for none.
@@ -180,6 +221,8 @@ class Contract:
     minimum_amount: Decimal | None = None
     maximum_amount: Decimal | None = None
     discount_percent: Decimal | None = None
+    commitments: tuple[Commitment, ...] = ()
+    discounts: tuple[ContractDiscount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -423,9 +466,10 @@ class BillableQuantity:
 class Line:
     """One invoice line, before discounts.
 
-    kind: CHARGE, USAGE_FEE, SETUP_FEE, PRORATION, TRUE_UP or CAP. code: the charge's or the contract's.
+    kind: CHARGE, USAGE_FEE, SETUP_FEE, PRORATION, TRUE_UP or CAP. code: the charge's or the contract's;
+    acme-2026:product:api of a commitment to a product.
     quantity: metered units (of a fee, 1). unrounded: at full precision. amount: rounded once to the minor unit;
-    negative for a cap. discount: the line's share of all discounts, zero or negative. tiers: how it came to be.
+    negative for a cap, and for a true-up that is earned back. discount: the line's share of all discounts, zero or negative. tiers: how it came to be.
     adjusts: the number of the invoice whose period the line corrects, empty for a line of this period; the line is then
     the difference of what that period comes to and what was billed, discounts included, and has either sign.
     corrections: ids of those that it comes of.

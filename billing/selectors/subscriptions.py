@@ -12,8 +12,9 @@ from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found, given
 
-from ..models import Charge, RatePlanVersion, Subscription, SubscriptionItem
+from ..models import Charge, Contract, RatePlanVersion, Subscription, SubscriptionItem
 from ..models.subscription import ENDED
+from .contracts import ROWS as CONTRACT_ROWS
 from .periods import billed_period, subscription_cycle
 
 
@@ -67,7 +68,7 @@ def billed_subscriptions_for(tenant: Tenant) -> QuerySet[Subscription]:
             "items",
             Prefetch("items__plan_version", versions.prefetch_related(Prefetch("charges", charges))),
             "setup_fees__offering",
-            "contracts",
+            Prefetch("contracts", Contract.objects.prefetch_related(*CONTRACT_ROWS)),
             "coupons__coupon",
         )
     )

@@ -4,40 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from uuid import UUID
 
-from aforo.kernel.periods import Period
+from aforo.kernel.periods import Period, local_midnight
 
 from ..models import Charge, RatePlanVersion, Subscription, SubscriptionItem
 from ..pipeline import state as values
 from .terms import version_charges
 
 
-def held_in(
-    items: Iterable[SubscriptionItem], period: Period
-) -> dict[RatePlanVersion, tuple[values.Span, ...]]:
+def held_in(subscription: Subscription, period: Period) -> dict[RatePlanVersion, tuple[values.Span, ...]]:
     """The versions that are billed in a period, in the order of their first span.
 
-    Nothing of a trial is billed. Spans of one version and quantity that meet are one.
+    Nothing of a trial is billed, be it the item's or a contract's. Spans of one version and quantity that meet are one.
 
     Starter until 16 March and Pro from then on: Starter [1 March, 16 March), Pro [16 March, 1 April).
     """
     held: dict[RatePlanVersion, list[values.Span]] = {}
-    for item in items:
-        part = _billed_part(item, period)
-        if part is None:
-            continue
-        spans = held.setdefault(item.plan_version, [])
-        if spans and spans[-1].period.end == part.start and spans[-1].quantity == item.quantity:
-            part = Period(spans.pop().period.start, part.end)
-        spans.append(values.Span(period=part, quantity=item.quantity))
+    trials = _contract_trials(subscription)
+    for item in subscription.items.all():
+        for part in _billed_parts(item, period, trials.get(item.plan_version.plan.product_id, ())):
+            spans = held.setdefault(item.plan_version, [])
+            start = part.start
+            if spans and spans[-1].period.end == start and spans[-1].quantity == item.quantity:
+                start = spans.pop().period.start
+            spans.append(values.Span(period=Period(start, part.end), quantity=item.quantity))
     return {version: tuple(spans) for version, spans in held.items()}
 
 
-def _billed_part(item: SubscriptionItem, period: Period) -> Period | None:
+def _billed_parts(item: SubscriptionItem, period: Period, trials: Iterable[Period]) -> list[Period]:
     start = max(item.starts_at, item.trial_ends_at or item.starts_at)
     end = period.end if item.ends_at is None else item.ends_at
-    return Period(start, end).overlap(period) if start < end else None
+    parts = [part] if start < end and (part := Period(start, end).overlap(period)) else []
+    for trial in trials:
+        parts = [
+            Period(*left)
+            for part in parts
+            for left in ((part.start, min(part.end, trial.start)), (max(part.start, trial.end), part.end))
+            if left[0] < left[1]
+        ]
+    return parts
+
+
+def _contract_trials(subscription: Subscription) -> dict[UUID, list[Period]]:
+    """When a contract lets a product be free, by the product's row: so many days from the contract's start."""
+    zone = subscription.customer.zone
+    found: dict[UUID, list[Period]] = {}
+    for contract in subscription.contracts.all():
+        for trial in contract.trials.all():
+            ends_on = min(contract.starts_on + timedelta(days=trial.days), contract.ends_on or date.max)
+            free = Period(local_midnight(contract.starts_on, zone), local_midnight(ends_on, zone))
+            found.setdefault(trial.product_id, []).append(free)
+    return found
 
 
 Held = Mapping[RatePlanVersion, tuple[values.Span, ...]]
@@ -73,7 +92,7 @@ def charges_of(held: Held, period: Period, ahead: Held | None = None) -> tuple[v
 
 def ahead_in(subscription: Subscription, cycle: Period, period: Period) -> Held:
     """What is billed in advance of a part of a cycle."""
-    held = held_in(subscription.items.all(), period)
+    held = held_in(subscription, period)
     return {
         version: tuple(replace(span, of=cycle) for span in spans)
         for version, spans in held.items()

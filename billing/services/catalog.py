@@ -15,7 +15,7 @@ from django.db.models import Max
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Tenant
-from aforo.tenancy.services.rows import invalid, row_check, row_save
+from aforo.tenancy.services.rows import invalid, placed, row_check, row_save
 from metering.selectors.meters import meter_for
 from metering.services.meters import meter_freeze
 
@@ -284,16 +284,8 @@ def _draft(tenant: Tenant, plan: str, number: int) -> RatePlanVersion:
 
 def _charges_add(version: RatePlanVersion, charges: Iterable[Mapping[str, Any]]) -> None:
     for index, charge in enumerate(charges):
-        try:
+        with placed(f"charges[{index}]"):
             _charge_add(version, **{"position": index + 1, **charge})
-        except Problem as problem:
-            errors = problem.facts.get("errors", {})
-            placed = {f"charges[{index}].{field}": sentences for field, sentences in errors.items()}
-            raise Problem(
-                problem.code,
-                problem.detail,
-                **{**problem.facts, "errors": placed} if errors else problem.facts,
-            ) from None
 
 
 def _charge_add(

@@ -59,10 +59,73 @@ def test_a_contract_is_made_read_and_listed(shop):
         "currency": "USD",
         "minimum_amount": "100.00",
         "maximum_amount": None,
+        "renewal_months": None,
+        "notice_days": 0,
+        "terminated_at": None,
+        **{name: [] for name in ("commitments", "discounts", "prices", "trials", "renewals")},
+        "warnings": [
+            "Up to 12.5 % off can bring what is paid to 87.50 USD, below the minimum of 100.00: a minimum is of what is used, "
+            "before discounts."
+        ],
     }
     assert shop.get("/v1/contracts/acme-2026").json() == made.json()
     assert shop.get("/v1/contracts", subscription="sub-1").json()["data"] == [made.json()]
     assert shop.get("/v1/contracts", subscription="sub-2").json()["data"] == []
+
+
+def test_a_contract_has_its_rows_as_they_were_agreed(shop):
+    rows = {
+        "commitments": [
+            {
+                "kind": "MINIMUM",
+                "amount": "100000.00",
+                "product": "standard",
+                "meter": None,
+                "period": "year",
+                "true_up": "quarter",
+            },
+            {
+                "kind": "MAXIMUM",
+                "amount": "50000.00",
+                "product": None,
+                "meter": "api.call",
+                "period": "quarter",
+                "true_up": "",
+            },
+        ],
+        "discounts": [
+            {
+                "percent": "10",
+                "threshold": "500000",
+                "threshold_meter": "api.call",
+                "product": None,
+                "meter": "api.call",
+            }
+        ],
+        "prices": [{"charge": "calls", "model": "PER_UNIT", "terms": {"unit_price": "0.004"}}],
+        "trials": [{"product": "standard", "days": 90}],
+    }
+    made = shop.post("/v1/contracts", {**CONTRACT, **rows, "renewal_months": 12, "notice_days": 30})
+    assert made.status_code == 201, made.content
+    assert made.json() == {**made.json(), **rows}
+    listed = shop.get("/v1/contracts").json()["data"]
+    assert listed == [made.json()]
+
+
+def test_wrong_rows_are_told_at_their_place(shop):
+    body = {**CONTRACT, "commitments": [{"amount": "1", "period": "month", "true_up": "year"}]}
+    answer = shop.post("/v1/contracts", body).json()
+    assert answer["errors"] == {
+        "commitments[0].true_up": ["is a year, which is longer than the period, a month."]
+    }
+
+
+def test_a_contract_is_terminated(shop):
+    shop.post("/v1/contracts", {**CONTRACT, "ends_on": None})
+    assert problem(shop.post("/v1/contracts/acme-2026/terminate", {})) == (422, "input_invalid")
+    ended = shop.post("/v1/contracts/acme-2026/terminate", {"ends_on": "2030-01-01"})
+    assert (ended.status_code, ended.json()["ends_on"]) == (200, "2030-01-01")
+    assert problem(shop.post("/v1/contracts/acme-2027/terminate", {})) == (404, "not_found")
 
 
 def test_wrong_contracts_are_a_problem_each(shop):

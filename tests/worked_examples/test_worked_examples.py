@@ -13,9 +13,16 @@ from sandbox.scenario import scenario_of
 from sandbox.worked_example import worked_example
 
 PROMISES = {
+    "commitment_cap_quarter": ["P44"],
+    "commitment_earned_back": ["P44"],
     "commitment_prorated": ["P44"],
+    "commitment_quarter": ["P44"],
+    "commitments_nested": ["P44"],
     "contract_discount_first": ["P45"],
+    "contract_price": ["P44"],
+    "contract_price_over": ["P44"],
     "coupon_clamped": ["P45"],
+    "discount_from_threshold": ["P45"],
     "dynamic": ["P16"],
     "graduated": ["P16", "P43"],
     "graduated_boundaries": ["P16", "P43", "P33"],

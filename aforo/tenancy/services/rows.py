@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
@@ -46,6 +47,17 @@ def row_check(row: Model, *, exclude: Sequence[str], place: str) -> None:
 def invalid(field: str, sentence: str) -> Problem:
     """The problem of one field: "amount", "has 3 decimal places; USD has 2."."""
     return Problem("input_invalid", f"{field} {sentence}", errors={field: [sentence]})
+
+
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Tell what is refused of a row inside another at its place: amount as commitments[0].amount."""
+    try:
+        yield
+    except Problem as problem:
+        errors = problem.facts.get("errors", {})
+        facts = {"errors": {f"{place}.{field}": said for field, said in errors.items()}} if errors else {}
+        raise Problem(problem.code, problem.detail, **{**problem.facts, **facts}) from None
 
 
 def _refused(row: Model, error: ValidationError, place: str = "") -> Problem:

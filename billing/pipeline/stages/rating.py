@@ -180,7 +180,10 @@ def _line(
 
 
 def _explained(charge: Charge, price: Price) -> list[Explanation]:
-    why = [
+    why = []
+    if charge.priced_by:
+        why.append(explained("rating", "contract", charge.code, contract=charge.priced_by))
+    why += [
         explained(
             "rating",
             "tier",
