@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -181,6 +182,16 @@ class CouponInline(BillingInline):
     fields = readonly_fields = ("coupon", "redeemed_at")
 
 
+def preview_page(request: HttpRequest, subscription: Subscription, *, shown_on: Model) -> HttpResponse:
+    """The invoice of the present period as it would be; or the row's page, which says why there is none."""
+    try:
+        document = invoice_preview(tenant=tenant_of_request(request), subscription_code=subscription.code)
+    except Problem as problem:
+        messages.error(request, problem.detail)
+        return redirect(page_of(shown_on))
+    return HttpResponse(invoice_html(document.invoice, document.lines, document.taxes))
+
+
 @admin.register(Subscription)
 class SubscriptionAdmin(BillingAdmin):
     form = SubscriptionForm
@@ -233,12 +244,7 @@ class SubscriptionAdmin(BillingAdmin):
 
     @link("Preview", icon="preview")
     def preview(self, request: HttpRequest, subscription: Subscription) -> HttpResponse:
-        try:
-            document = invoice_preview(tenant=tenant_of_request(request), subscription_code=subscription.code)
-        except Problem as problem:
-            messages.error(request, problem.detail)
-            return redirect(page_of(subscription))
-        return HttpResponse(invoice_html(document.invoice, document.lines, document.taxes))
+        return preview_page(request, subscription, shown_on=subscription)
 
     @button(
         "Change",

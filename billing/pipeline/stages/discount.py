@@ -58,20 +58,25 @@ def run(state: BillingState) -> BillingState:
     """
     lines, discounts = tuple(line for line in state.lines if not line.adjusts), []
     offers, why = _offers(state)
+    earned_back = [line.kind == "TRUE_UP" and line.amount < ZERO for line in lines]
     for offer in offers:
         remaining = [EXACT.add(line.amount, line.discount) for line in lines]
         scope = [
             not offer.lines or (line.code in offer.lines and line.kind not in COMMITMENT_KINDS)
             for line in lines
         ]
-        # A cap lowers what all lines come to, so no discount takes more than the whole.
-        base = max(ZERO, min(_inside(remaining, scope), total(remaining)))
+        # A cap lowers what all lines come to, so no discount takes more than the whole. What is earned back was paid on
+        # earlier invoices, and lowers no discount of a scope that it is not in.
+        whole = total(remaining)
+        base = max(
+            ZERO, min(_inside(remaining, scope), EXACT.subtract(whole, _inside(remaining, earned_back)))
+        )
         wanted = (
             EXACT.multiply(base, EXACT.scaleb(offer.percent, -2))
             if offer.percent is not None
             else offer.amount
         )
-        amount = round_minor(max(ZERO, min(wanted, base)), state.currency, state.rounding)
+        amount = round_minor(max(ZERO, min(wanted, base, whole)), state.currency, state.rounding)
         weights = [max(ZERO, each) if inside else ZERO for each, inside in zip(remaining, scope, strict=True)]
         # EXACT.minus, because a sign alone would round to the thread's 28 digits.
         taken = EXACT.minus(amount)
