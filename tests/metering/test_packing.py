@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from metering.event import INTAKE_ID_MASK, Accepted, Submission
@@ -118,5 +118,6 @@ def test_the_events_in_an_entry_are_those_that_intake_made_of_its_body(sent: lis
 
 @given(st.binary(max_size=64))
 def test_bytes_that_are_no_events_are_refused(noise: bytes) -> None:
+    assume(noise.strip() != b"[")  # which with the bracket below is a body without events
     with pytest.raises(EntryUnreadable):
         accepted_unpack(noise + b"]")
