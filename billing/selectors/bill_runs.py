@@ -16,6 +16,8 @@ from .periods import LOOKED_AFTER
 
 # The earth's zones lie within this of UTC.
 ZONE_REACH = timedelta(hours=15)
+# Of a year that was left on its first day.
+PERIOD_LENGTH_MAX = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def subscriptions_looked_after(
         Subscription.objects.of(tenant)
         .filter(Exists(Invoice.objects.filter(subscription=OuterRef("pk"), sequence__isnull=False)))
         .filter(ends_at__lt=_utc(ends_on) + ZONE_REACH)
-        .filter(ends_at__gt=_utc(starts_on) - ZONE_REACH - LOOKED_AFTER)
+        .filter(ends_at__gt=_utc(starts_on) - ZONE_REACH - PERIOD_LENGTH_MAX - LOOKED_AFTER)
         .select_related("customer")
         .order_by("customer__external_id", "code")
     )

@@ -10,8 +10,9 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, last_day, local_midnight
 
 from ..models import Subscription
+from ..models.catalog import Interval
 
-# Events are accepted for 90 days; so long after its end, and for a month's bill run, a subscription is looked at.
+# Events are accepted for 90 days; so long after its last period, and for a month's bill run, a subscription is looked at.
 LOOKED_AFTER = timedelta(days=120)
 
 
@@ -54,19 +55,21 @@ def periods_ending_in(subscription: Subscription, *, starts_on: date, ends_on: d
 
 
 def periods_after_end(subscription: Subscription, *, starts_on: date, ends_on: date) -> Iterator[Period]:
-    """The whole periods after a subscription's end whose last local day lies in [starts_on, ends_on), in order.
+    """The months after a subscription's last period whose last local day lies in [starts_on, ends_on), in order.
 
     Nothing runs in them; they are where the differences of its closed periods are billed. Cancelled on 20 March 2026,
-    window April: [1 April, 1 May). From the fourth month after the end on there is none.
+    window April: [1 April, 1 May). From the fourth month after the last period on there is none.
     """
     ended_at = subscription.ends_at
     if ended_at is None or ended_at <= subscription.starts_at:
         return
     zone = subscription.customer.zone
-    cycle = subscription_cycle(subscription)
+    # The last period may be a year that was left in March; its boundaries are those of months, too.
+    over_at = subscription_cycle(subscription).period_at(ended_at - timedelta.resolution).end
+    cycle = Cycle(Interval.MONTH, subscription.anchor_on, zone)
     index = cycle.index_at(local_midnight(starts_on, zone))
     while (period := cycle.period(index)).start < local_midnight(ends_on, zone):
-        is_after = ended_at <= period.start < ended_at + LOOKED_AFTER
+        is_after = over_at <= period.start < over_at + LOOKED_AFTER
         if is_after and starts_on <= last_day(period, zone) < ends_on:
             yield period
         index += 1

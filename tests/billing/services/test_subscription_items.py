@@ -12,8 +12,8 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, instant_text
 from billing import loading, pipeline
 from billing.models import Offering, SubscriptionItem
-from billing.selectors.bill_runs import subscriptions_billed_in
-from billing.selectors.periods import subscription_cycle
+from billing.selectors.bill_runs import subscriptions_billed_in, subscriptions_looked_after
+from billing.selectors.periods import periods_after_end, subscription_cycle
 from billing.selectors.subscriptions import billed_subscription_for
 from billing.services.catalog import offering_create, version_draft, version_publish
 from billing.services.invoices import invoice_draft
@@ -473,3 +473,22 @@ def test_what_is_no_add_on_or_is_held_already_is_refused(shop):
         refused(added, shop, at=at(16)).detail
         == "The subscription 'sub-1' holds nothing at 2026-03-16T00:00:00Z."
     )
+
+
+# --- after the end
+
+
+def test_late_usage_of_a_year_that_was_left_early_is_billed_in_the_months_after_it(shop):
+    offering_create(tenant=shop.tenant, code="o", name="O", plans=["starter"], interval="year")
+    subscription = subscribed(shop, offering="o", plan=None, starts_on=date(2025, 6, 1))
+    with clock_at(NOON):
+        subscription_cancel(tenant=shop.tenant, code="sub-1", at=at(1))
+    year = Period(datetime(2025, 6, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))
+    issued(subscription, year)
+    used(shop.customer, MeterRow.objects.get(key="tokens"), "700", at=datetime(2026, 2, 20, tzinfo=UTC))
+    subscription.refresh_from_db()
+    window = {"starts_on": date(2026, 6, 1), "ends_on": date(2026, 7, 1)}
+    assert subscription in subscriptions_looked_after(shop.tenant, **window)
+    (june,) = periods_after_end(subscription, **window)
+    assert june == Period(datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC))
+    assert lines(shop, june) == [("USAGE_FEE", "calls", 700, D("7.00"))]
