@@ -7,11 +7,14 @@ from decimal import Decimal
 
 import pytest
 
+from aforo.kernel.clock import clock_at
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from billing import proof
-from billing.models import Contract, Invoice, RatePlanVersion
+from billing.models import Contract, Invoice, OfferingPlan, RatePlanVersion
+from billing.services.catalog import charge_update, product_create, version_draft, version_publish
 from billing.services.contracts import contract_create
+from billing.services.subscription_items import subscription_change
 from tests.billing.builders import a_subscription, a_tenant, drafted, issued, used
 from tests.workspaces import customer, meter
 
@@ -243,3 +246,63 @@ def test_a_contract_in_another_currency_stops_the_period(calls):
     with pytest.raises(Problem) as caught:
         drafted(calls, month(1))
     assert caught.value.detail == "The contract 'deal' is in EUR, and the plan in USD."
+
+
+# --- trials
+
+
+def test_a_products_trial_ends_inside_a_month(calls):
+    # 45 days from 1 January end with 14 February: what is used on the 10th is free, and on the 20th billed.
+    agreed(calls, trials=[{"product": "api", "days": 45}])
+    use(calls, 1, "70")
+    use(calls, 2, "100")
+    used(calls.customer, version_of(calls).charges.get().meter, "50", datetime(2026, 2, 20, tzinfo=UTC))
+    use(calls, 3, "30")
+    assert drafted(calls, month(1)) is None
+    assert [drafted(calls, month(number)).total for number in (2, 3)] == [50, 30]
+
+
+def test_a_trial_of_a_later_contract_lies_between_billed_days(calls):
+    # Free from 10 to 19 March; 10 calls before and 30 after are billed.
+    agreed(calls, starts_on=date(2026, 3, 10), trials=[{"product": "api", "days": 10}])
+    for day, quantity in ((9, "10"), (10, "20"), (19, "40"), (20, "30")):
+        used(
+            calls.customer,
+            version_of(calls).charges.get().meter,
+            quantity,
+            datetime(2026, 3, day, tzinfo=UTC),
+        )
+    assert drafted(calls, month(3)).total == 40
+
+
+def test_a_trial_of_another_product_frees_nothing(calls):
+    product_create(tenant=calls.tenant, code="other", name="Other")
+    agreed(calls, trials=[{"product": "other", "days": 45}])
+    use(calls, 1, "70")
+    assert drafted(calls, month(1)).total == 70
+
+
+def test_a_contracts_price_holds_for_both_versions_of_a_plan(calls):
+    # 100 calls under version 1 and 50 under version 2, whose calls would be 2.00 each; agreed are 0.50: 50.00 + 25.00.
+    tenant, plan = calls.tenant, version_of(calls).plan
+    OfferingPlan.objects.create(tenant=tenant, offering=calls.offering, plan=plan)
+    version_draft(tenant=tenant, plan=plan.code)
+    charge_update(tenant=tenant, plan=plan.code, version=2, code="calls", unit_price=Decimal(2))
+    version_publish(tenant=tenant, plan=plan.code, version=2)
+    agreed(calls, prices=[{"charge": "calls", "model": "PER_UNIT", "terms": {"unit_price": "0.5"}}])
+    counter = calls.items.get().plan_version.charges.get().meter
+    with clock_at(datetime(2026, 1, 5, tzinfo=UTC)):
+        subscription_change(
+            tenant=tenant,
+            code=calls.code,
+            plan=plan.code,
+            to_plan=plan.code,
+            version=2,
+            at=month(1).start.replace(day=16),
+        )
+    for day, quantity in ((10, "100"), (20, "50")):
+        used(calls.customer, counter, quantity, datetime(2026, 1, day, tzinfo=UTC))
+    assert sorted(lines(drafted(calls, month(1)))) == [
+        ("USAGE_FEE", "calls", "25.00"),
+        ("USAGE_FEE", f"calls@{plan.code}-v1", "50.00"),
+    ]
