@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -16,6 +16,7 @@ from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
 
+from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import local_midnight
 from aforo.tenancy.admin.buttons import Ask, button, link, page_of
@@ -196,7 +197,7 @@ def preview_page(request: HttpRequest, subscription: Subscription, *, shown_on: 
 class SubscriptionAdmin(BillingAdmin):
     form = SubscriptionForm
     renamed = {"plan": "plan_version", "version": "plan_version", "starts_at": "starts_on"}
-    list_display = ("code", "customer", "offering", "state_label", "starts_at", "ends_at")
+    list_display = ("code", "customer", "offering", "holds", "state_label", "starts_at", "ends_at")
     list_select_related = ("customer", "offering")
     list_filter = (("state", ChoicesDropdownFilter), ("offering", OwnRelatedFilter), CustomerFilter)
     list_filter_submit = True
@@ -224,6 +225,20 @@ class SubscriptionAdmin(BillingAdmin):
     inlines = (ItemInline, CouponInline, PhaseInline)
     actions_detail = ("preview", "change_plan", "add_offering", "attach_coupon", "move", "cancel")
     empty_state = "A subscription puts a customer on an offering; from its start its usage is billed."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).prefetch_related("items__plan_version__plan")
+
+    @display(description="Holds")
+    def holds(self, subscription: Subscription) -> str:
+        """The versions held now; before its start and after its end, the last ones."""
+        at = min(max(now(), subscription.starts_at), subscription.ends_at or now())
+        held = [
+            str(item.plan_version)
+            for item in subscription.items.all()
+            if item.starts_at <= at and (item.ends_at is None or at <= item.ends_at)
+        ]
+        return ", ".join(dict.fromkeys(held)) or "–"
 
     @display(description="State", ordering="state", label=COLOURS)
     def state_label(self, subscription: Subscription) -> str:
