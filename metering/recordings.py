@@ -13,12 +13,13 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from aforo.kernel.cycles import calendar_cycle
 from aforo.kernel.errors import Problem
-from aforo.kernel.periods import Period, instant_text, month_period
+from aforo.kernel.periods import Period, instant_text
 
 from .intake.schema import ALIASES
 from .intake.timestamp import NoInstant, instant_of
@@ -197,7 +198,7 @@ class Move:
     def __init__(self, first: datetime, *, into: Period | None, at: datetime | None, zone: ZoneInfo) -> None:
         self.into = into
         if at is None and into is not None:
-            own = month_period(first, anchor=date(2000, 1, 1), zone=zone)
+            own = calendar_cycle("month", first.astimezone(zone).date(), zone).period(0)
             at = into.start + (first - own.start)
         self.shift = (at or first) - first
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from .periods import Period
+from .periods import Period, month_later
 
 INTERVAL_MONTHS = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
 INTERVALS = ("week", *INTERVAL_MONTHS)
@@ -73,15 +72,6 @@ def calendar_cycle(interval: str, on: date, zone: ZoneInfo) -> Cycle:
         return Cycle(interval, on - timedelta(days=on.weekday()), zone)
     months = INTERVAL_MONTHS[interval]
     return Cycle(interval, date(on.year, (on.month - 1) // months * months + 1, 1), zone)
-
-
-def month_later(anchor: date, months: int) -> date:
-    """The anchor's day so many months later, clipped at month end; always counted from the anchor.
-
-    31 January + 1 is 28 February and + 2 is 31 March: counting from the anchor, the day does not drift.
-    """
-    year, month = divmod(anchor.year * 12 + anchor.month - 1 + months, 12)
-    return date(year, month + 1, min(anchor.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def days_between(start: datetime, end: datetime, zone: ZoneInfo) -> int:

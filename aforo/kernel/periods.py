@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -41,10 +40,6 @@ class Period:
         """The part both share, or None where they only touch or lie apart."""
         start, end = max(self.start, other.start), min(self.end, other.end)
         return Period(start, end) if start < end else None
-
-    @property
-    def is_empty(self) -> bool:
-        return self.start == self.end
 
     def __str__(self) -> str:
         return f"[{instant_text(self.start)}, {instant_text(self.end)})"
@@ -88,37 +83,6 @@ def month_later(anchor: date, months: int) -> date:
     index = anchor.year * 12 + anchor.month - 1 + months
     year, month = divmod(index, 12)
     return date(year, month + 1, min(anchor.day, calendar.monthrange(year, month + 1)[1]))
-
-
-def month_period(at: datetime, *, anchor: date, zone: ZoneInfo) -> Period:
-    """The monthly period that holds the instant *at*, with boundaries on the anchor's day in the zone.
-
-    at: an aware instant. anchor: a local date; its day of month sets the boundaries.
-    Raises NaiveInstant.
-
-    2026-03-15T12:00Z with anchor 2026-01-31 in UTC lies in [2026-02-28, 2026-03-31).
-    """
-    if at.tzinfo is None:
-        raise NaiveInstant(f"{at.isoformat()} has no zone")
-    local = at.astimezone(zone).date()
-    months = (local.year - anchor.year) * 12 + local.month - anchor.month
-    # The day of month may lie on either side of the boundary, and midnight on either side of a zone change.
-    while local_midnight(month_later(anchor, months), zone) > at:
-        months -= 1
-    while local_midnight(month_later(anchor, months + 1), zone) <= at:
-        months += 1
-    return Period(
-        local_midnight(month_later(anchor, months), zone),
-        local_midnight(month_later(anchor, months + 1), zone),
-    )
-
-
-def month_periods(*, since: datetime, anchor: date, zone: ZoneInfo) -> Iterator[Period]:
-    """Monthly periods without end, from the one that holds *since*; each starts where the last one ended."""
-    period = month_period(since, anchor=anchor, zone=zone)
-    while True:
-        yield period
-        period = month_period(period.end, anchor=anchor, zone=zone)
 
 
 def calendar_month(text: str, zone: ZoneInfo) -> Period:

@@ -14,7 +14,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from aforo.kernel.clock import now
-from aforo.kernel.cycles import month_later
+from aforo.kernel.periods import month_later
 from aforo.tenancy.admin.buttons import page_of
 from aforo.tenancy.admin.columns import COLOURS
 from aforo.tenancy.admin.rows import RowForm

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found
 
-from ..models import Coupon, CouponRedemption
+from ..models import Coupon
 
 
 def coupons_for(tenant: Tenant) -> QuerySet[Coupon]:
@@ -17,8 +17,3 @@ def coupons_for(tenant: Tenant) -> QuerySet[Coupon]:
 def coupon_for(tenant: Tenant, code: str) -> Coupon:
     """Raises Problem not_found."""
     return found(coupons_for(tenant), code=code)
-
-
-def redemptions_for(tenant: Tenant, coupon: str) -> QuerySet[CouponRedemption]:
-    """To which subscriptions a coupon is attached. Raises Problem not_found for the coupon."""
-    return coupon_for(tenant, coupon).redemptions.select_related("coupon", "subscription__customer")

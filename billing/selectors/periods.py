@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from aforo.kernel.cycles import Cycle, month_later
+from aforo.kernel.cycles import Cycle
 from aforo.kernel.errors import Problem
-from aforo.kernel.periods import Period, last_day, local_midnight
+from aforo.kernel.periods import Period, last_day, local_midnight, month_later
 
 from ..models import Subscription
 from ..models.catalog import Interval

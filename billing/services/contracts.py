@@ -9,8 +9,8 @@ from typing import Any
 from django.db import transaction
 
 from aforo.kernel.clock import now
-from aforo.kernel.cycles import month_later
 from aforo.kernel.errors import Problem
+from aforo.kernel.periods import month_later
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.services.rows import invalid, row_save
 

@@ -7,14 +7,15 @@ Each step is done for as long as there is something of it, under the wallet's lo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
+from aforo.kernel.cycles import calendar_cycle
 from aforo.kernel.decimals import total
-from aforo.kernel.periods import local_midnight, month_later, month_period
+from aforo.kernel.periods import local_midnight, month_later
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.tenants import tenant_of
 
@@ -87,7 +88,7 @@ def _top_up_allowed_at(rule: WalletTopUpRule, wallet: Wallet, at: datetime) -> d
     last = wallet.top_ups.order_by("-requested_at").first()
     allowed_at = last.requested_at + timedelta(minutes=rule.cool_off_minutes) if last else at
     zone = wallet.customer.zone
-    month = month_period(max(at, allowed_at), anchor=date(2000, 1, 1), zone=zone)
+    month = calendar_cycle("month", max(at, allowed_at).astimezone(zone).date(), zone).period(0)
     asked = wallet.top_ups.exclude(status=WalletTopUp.Status.FAILED).filter(
         requested_at__gte=month.start, is_automatic=True
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aforo.kernel.clock import clock_at
-from aforo.kernel.cycles import month_later
+from aforo.kernel.periods import month_later
 from aforo.tenancy.models import Tenant
 from billing.models import Contract, Invoice, Subscription
 from billing.services.bill_runs import bill_run_start, bill_run_work

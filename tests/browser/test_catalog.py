@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from aforo.kernel.clock import now
-from aforo.kernel.cycles import month_later
+from aforo.kernel.periods import month_later
 from aforo.tenancy.models import Customer, Tenant
 from billing.models import BillRun, RatePlanVersion
 from billing.services.bill_runs import bill_run_work

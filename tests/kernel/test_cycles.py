@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.kernel.cycles import INTERVALS, Cycle, calendar_cycle, days_between, month_later
+from aforo.kernel.cycles import INTERVALS, Cycle, calendar_cycle, days_between
+from aforo.kernel.periods import month_later
 
 ZONES = [
     ZoneInfo(name)
