@@ -190,6 +190,7 @@ SPECTACULAR_SETTINGS = {
         "CreditNoteStatus": "billing.schemas.credit_notes.CREDIT_NOTE_STATUSES",
         "ChargeKind": "billing.schemas.rate_plans.CHARGE_KINDS",
         "OfferingKind": "billing.schemas.offerings.OFFERING_KINDS",
+        "Interval": "billing.models.catalog.Interval.choices",
         "CommitmentKind": "billing.schemas.contracts.COMMITMENT_KINDS",
         "CouponKind": "billing.schemas.coupons.COUPON_KINDS",
         "GrantKind": "billing.schemas.wallets.GRANT_KINDS",
