@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from aforo.kernel.clock import now
 from aforo.kernel.decimals import EXACT
@@ -23,7 +24,9 @@ from .models import CouponRedemption, Invoice, Subscription, TaxRate
 from .pipeline import state as values
 from .pipeline.advance import AHEAD
 from .pipeline.metered import condensed, cuts_of
+from .selectors.exchange_rates import exchange_rates_on
 from .selectors.periods import billed_period, has_ended, subscription_cycle
+from .selectors.profiles import billing_profile_for
 from .selectors.tax import tax_jurisdiction_of
 from .selectors.timeline import (
     Held,
@@ -101,7 +104,7 @@ def billing_state(
         coupons=_coupons(sources, asked, currency) if has_run else (),
         tax_profile=_tax_profile(sources, customer, tax_categories(versions, charges), on),
         billing_mode=mode,
-        wallet=() if mode == "POSTPAID" else wallet_funds(tenant, payer, currency),
+        **({} if mode == "POSTPAID" else wallet_funds(tenant, payer, currency, period.end)),
         closed=closed,
         marks=marks,
         setup_fees=_setup_fees(subscription, period, at_start) if has_run else (),
@@ -182,14 +185,40 @@ def _credits_left(sources: Sources, asked: Asked) -> tuple[values.CreditLeft, ..
     )
 
 
-def wallet_funds(tenant: Tenant, payer: Customer, currency: str) -> tuple[values.FundedGrant, ...]:
-    """What is free of each grant in the payer's wallet: put in, neither burned nor held."""
+def wallet_funds(tenant: Tenant, payer: Customer, currency: str, as_of: datetime) -> dict[str, Any]:
+    """The input's `wallet` and `exchange_rates`: what is free of each grant, put in, neither burned nor held.
+
+    Other currencies' wallets take part where the tenant says so, at the rates of the payer's local day.
+    """
     grants = (
         grants_for(tenant, at=now())
-        .filter(wallet__customer=payer, wallet__currency=currency, free__gt=0)
+        .filter(wallet__customer=payer, free__gt=0)
+        .select_related("wallet")
         .order_by("created_at", "id")
     )
-    return tuple(values.FundedGrant(grant=grant_value(grant), balance=grant.free) for grant in grants)
+    if not billing_profile_for(tenant).pays_across_currencies:
+        grants = grants.filter(wallet__currency=currency)
+    funded = tuple(
+        values.FundedGrant(
+            grant=grant_value(grant),
+            balance=grant.free,
+            currency="" if grant.wallet.currency == currency else grant.wallet.currency,
+        )
+        for grant in grants
+    )
+    rates = exchange_rates_on(
+        tenant,
+        bases={each.currency for each in funded if each.currency},
+        quote=currency,
+        on=as_of.astimezone(payer.zone).date(),
+    )
+    return {
+        "wallet": funded,
+        "exchange_rates": tuple(
+            values.ExchangeRate(currency=base, rate=rates[base].rate, on=rates[base].on)
+            for base in sorted(rates)
+        ),
+    }
 
 
 def _setup_fees(

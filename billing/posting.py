@@ -220,7 +220,8 @@ def _booking(issued: Issuing) -> Booking:
         reference=reference_of(invoice),
         description=f"Invoice {invoice.number}",
         entries=tuple(
-            Entry(entry.account, invoice.currency, entry.amount) for entry in issued.settlement.entries
+            Entry(entry.account, entry.currency or invoice.currency, entry.amount)
+            for entry in issued.settlement.entries
         ),
         customer=invoice.customer.parent or invoice.customer,
         invoice=invoice,

@@ -7,6 +7,7 @@ from .api.contracts import ContractsView, ContractTerminateView, ContractView
 from .api.coupons import CouponAttachView, CouponsView, CouponView
 from .api.credit_notes import CreditNoteApplyView, CreditNoteIssueView, CreditNotesView, CreditNoteView
 from .api.current_usage import CurrentUsageView
+from .api.exchange_rates import ExchangeRatesView
 from .api.invoices import (
     InvoiceHtmlView,
     InvoiceIssueView,
@@ -129,6 +130,7 @@ urlpatterns = [
     path(
         f"{_RECURRING}/<uuid:recurring_id>/end", RecurringGrantEndView.as_view(), name="recurring-grant-end"
     ),
+    path("exchange-rates", ExchangeRatesView.as_view(), name="exchange-rates"),
     path("billing-profile", BillingProfileView.as_view(), name="billing-profile"),
     path("bill-runs", BillRunsView.as_view(), name="bill-runs"),
     path("bill-runs/<uuid:run_id>", BillRunView.as_view(), name="bill-run"),

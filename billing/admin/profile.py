@@ -37,7 +37,7 @@ class BillingProfileAdmin(ProfileAdmin, BillingAdmin):
     readonly_fields = ("is_tax_engine_signed",)
     fieldsets = (
         ("On every invoice", {"fields": ("legal_name", "legal_address", "number_prefix")}),
-        ("Money", {"fields": ("rounding", "grace_hours")}),
+        ("Money", {"fields": ("rounding", "grace_hours", "pays_across_currencies")}),
         ("Tax", {"fields": (("country", "vat_number"),)}),
         (
             "Tax engine",

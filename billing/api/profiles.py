@@ -29,6 +29,7 @@ _ANSWER = OpenApiExample(
         "is_tax_engine_signed": False,
         "rounding": "half_up",
         "grace_hours": 0,
+        "pays_across_currencies": False,
     },
     response_only=True,
 )

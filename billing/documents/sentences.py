@@ -66,6 +66,7 @@ SENTENCES = {
     "routing.postpaid": "{total} is due.",
     "routing.prepaid": "Of {total} the wallet, which holds {available}, pays {wallet}; {due} is due.",
     "routing.hybrid": "Of {total} the wallet, which holds {available}, pays {wallet}; {due} is due.",
+    "routing.exchanged": "{taken} of a wallet in this currency, at {rate} on {on}, pay {paid}.",
     "settlement.entry": "{amount} is booked.",
     "settlement.burn": "{amount} is taken from this grant.",
 }

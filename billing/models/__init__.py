@@ -12,6 +12,7 @@ from .contract import (
 )
 from .coupon import Coupon, CouponRedemption
 from .credit_note import CreditNote, CreditNoteLine, CreditNoteSequence, CreditNoteTax
+from .exchange_rate import ExchangeRate
 from .invoice import Invoice, InvoiceLine, InvoiceSequence, InvoiceTax
 from .ledger import LedgerEntry, LedgerTransaction
 from .profile import BillingProfile
@@ -38,6 +39,7 @@ __all__ = [
     "CreditNoteLine",
     "CreditNoteSequence",
     "CreditNoteTax",
+    "ExchangeRate",
     "Invoice",
     "InvoiceLine",
     "InvoiceSequence",

@@ -41,6 +41,7 @@ class LedgerEntry(TenantRow):
         CASH = "cash", "Cash"
         DISCOUNT = "discount", "Discount"
         BREAKAGE = "breakage", "Breakage"
+        EXCHANGE = "exchange", "Exchange"
         WRITE_OFF = "write_off", "Write-off"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

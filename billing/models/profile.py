@@ -43,6 +43,10 @@ class BillingProfile(TenantRow):
     vat_number = VatNumberField(blank=True, help_text="Your own, as in DE136695976.")
     number_prefix = models.CharField(max_length=16, default="INV")
     rounding = models.CharField(max_length=9, choices=Rounding.choices, default=Rounding.HALF_UP)
+    pays_across_currencies = models.BooleanField(
+        default=False,
+        help_text="Wallets of other currencies pay, too, after that of the invoice's, at the recorded exchange rate.",
+    )
 
     tax_engine = models.CharField(
         max_length=16,

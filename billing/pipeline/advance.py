@@ -3,7 +3,7 @@
 The invoice of a cycle compares. What was never billed in advance is a line of its own; where something was, the difference
 is one line, at the share of it that was left after discounts, so that nobody gets back more than was billed. It is an
 adjustment: no discount or commitment looks at it, and a credit never turns an invoice negative.
-Decided in docs/decisions/0017-timeline.md.
+Decided in docs/decisions/0018-timeline.md.
 """
 
 from __future__ import annotations

@@ -59,14 +59,22 @@ def _is_routed_whole(state: BillingState) -> bool:
 
 
 def _is_balanced(state: BillingState) -> bool:
-    return total(entry.amount for entry in state.settlement.entries) == ZERO
+    entries = state.settlement.entries
+    return all(
+        total(entry.amount for entry in entries if entry.currency == currency) == ZERO
+        for currency in {entry.currency for entry in entries}
+    )
 
 
 def _is_burned_within_grants(state: BillingState) -> bool:
-    balances = {each.grant.id: each.balance for each in state.wallet}
-    burns = state.settlement.burns
-    is_whole = not burns or total(burn.amount for burn in burns) == state.routing.wallet_amount
-    return is_whole and all(ZERO < burn.amount <= balances[burn.grant] for burn in burns)
+    funded = {each.grant.id: each for each in state.wallet}
+    burns, routing = state.settlement.burns, state.routing
+    wanted = {"": routing.own_wallet_amount, **{each.currency: each.taken for each in routing.exchanged}}
+    is_whole = not burns or all(
+        total(burn.amount for burn in burns if funded[burn.grant].currency == currency) == amount
+        for currency, amount in wanted.items()
+    )
+    return is_whole and all(ZERO < burn.amount <= funded[burn.grant].balance for burn in burns)
 
 
 def _is_carried_above_zero(state: BillingState) -> bool:
@@ -80,7 +88,7 @@ INVARIANTS: dict[str, Callable[[BillingState], bool]] = {
     "the lines' shares add up to the discounts": _is_discount_shared,
     "discounts take no more than there is": _is_discount_within_lines,
     "wallet and due add up to the total": _is_routed_whole,
-    "ledger entries add up to zero": _is_balanced,
-    "burns stay within their grants and add up to the wallet's part": _is_burned_within_grants,
+    "ledger entries add up to zero in each currency": _is_balanced,
+    "burns stay within their grants and add up to each wallet's part": _is_burned_within_grants,
     "carried units are above zero": _is_carried_above_zero,
 }

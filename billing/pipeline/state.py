@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
 
+from aforo.kernel.decimals import EXACT, total
 from aforo.kernel.periods import Period
 from metering.aggregation import Aggregation, Partial
 from metering.meters import Conversion
@@ -317,10 +318,20 @@ class TaxProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundedGrant:
-    """A wallet grant and what is left of it, zero or more, before this run."""
+    """A wallet grant and what is free of it, zero or more, before this run. currency: empty for the invoice's."""
 
     grant: Grant
     balance: Decimal
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeRate:
+    """What one of a currency is in the invoice's; recorded for a day, above zero."""
+
+    currency: str
+    rate: Decimal
+    on: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,6 +396,7 @@ class BillingInput:
     period: what is billed. cycle: the whole billing period that it was cut from, equal to it where nothing was cut.
     as_of: the instant of the run; wallet grants count as they stand then.
     coupons: in the order they were attached. billing_mode: POSTPAID, PREPAID or HYBRID.
+    exchange_rates: of the currencies that other wallets of the payer have, as recorded by the day of the run.
     closed: earlier periods that are billed again, in order. marks: of this period and of those.
     setup_fees: those that are due in this period.
     kind: PERIOD, or START for what is due before the first period is over.
@@ -411,6 +423,7 @@ class BillingInput:
     tax_profile: TaxProfile = field(default_factory=TaxProfile)
     billing_mode: str = "POSTPAID"
     wallet: tuple[FundedGrant, ...] = ()
+    exchange_rates: tuple[ExchangeRate, ...] = ()
     closed: tuple[ClosedPeriod, ...] = ()
     marks: tuple[UsageMark, ...] = ()
     setup_fees: tuple[SetupFee, ...] = ()
@@ -526,17 +539,35 @@ class TaxLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanged:
+    """What a wallet of another currency pays. taken: in its own currency. paid: in the invoice's."""
+
+    currency: str
+    taken: Decimal
+    paid: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """Who pays, and from what: wallet_amount + due_amount is the invoice's total."""
+    """Who pays, and from what: wallet_amount + due_amount is the invoice's total.
+
+    exchanged: the part of wallet_amount that wallets of other currencies pay, in order.
+    """
 
     payer: str = ""
     wallet_amount: Decimal = ZERO
     due_amount: Decimal = ZERO
+    exchanged: tuple[Exchanged, ...] = ()
+
+    @property
+    def own_wallet_amount(self) -> Decimal:
+        """What the wallet of the invoice's currency pays."""
+        return EXACT.subtract(self.wallet_amount, total(each.paid for each in self.exchanged))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletBurn:
-    """An amount above zero, taken from one grant."""
+    """An amount above zero, taken from one grant, in its currency."""
 
     grant: str
     amount: Decimal
@@ -544,10 +575,13 @@ class WalletBurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """account: one of billing's ledger. amount: positive debits it, negative credits it."""
+    """account: one of billing's ledger. amount: positive debits it, negative credits it. currency: empty for the
+    invoice's.
+    """
 
     account: str
     amount: Decimal
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -578,7 +612,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What posting writes: the document's figures, ledger entries that add up to zero, burns, payments."""
+    """What posting writes: the document's figures, ledger entries that add up to zero in each currency, burns, payments."""
 
     totals: Totals = field(default_factory=Totals)
     entries: tuple[LedgerEntry, ...] = ()

@@ -51,3 +51,7 @@ class BillingProfileSerializer(StrictSerializer):
         max_value=GRACE_HOURS_MAX,
         help_text="So long a bill run's drafts wait for late events before they are issued; a run may say otherwise.",
     )
+    pays_across_currencies = serializers.BooleanField(
+        required=False,
+        help_text="Wallets of other currencies pay, too, after that of the invoice's, at the recorded exchange rate.",
+    )

@@ -226,8 +226,9 @@ def invoices_issue(*, tenant: Tenant, invoice_ids: Sequence[UUID]) -> list[Invoi
 
 def _paid_from_wallets(tenant: Tenant, invoice: Invoice, state: BillingState) -> Invoice:
     """The draft made again on what its payer's wallets hold now. Lock them first."""
-    funds = loading.wallet_funds(tenant, _payer(invoice), state.currency)
-    state = finished(tenant, replace(state, wallet=funds, as_of=now()))
+    at = now()
+    funds = loading.wallet_funds(tenant, _payer(invoice), state.currency, at)
+    state = finished(tenant, replace(state, **funds, as_of=at))
     document = posting.document_of(state, invoice.subscription, draft=invoice)
     posting.drafts_post([document])
     return document.invoice

@@ -20,7 +20,7 @@ def billing_profile_set(
     *, tenant: Tenant, tax_engine_secret: str | None = None, **fields: Any
 ) -> BillingProfile:
     """Set legal_name, legal_address, country, vat_number, number_prefix, rounding ("half_up" or "half_even"), tax_engine
-    ("http", or empty for the tax table), tax_engine_url, grace_hours.
+    ("http", or empty for the tax table), tax_engine_url, grace_hours, pays_across_currencies.
 
     tax_engine_secret: whsec_…, to sign questions with; empty to send them unsigned, None to leave it as it is.
     Counts for invoices drafted from now on; issued ones keep theirs. Raises Problem input_invalid.

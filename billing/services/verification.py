@@ -180,16 +180,13 @@ def _booking_differences(invoice: Invoice, state: BillingState) -> Iterator[str]
     ]
     yield from _sum_differences(
         "ledger entry",
-        {entry.account: entry.amount for entry in settled.entries},
-        {entry.account: entry.amount for entry in entries},
+        {f"{entry.account} {entry.currency or state.currency}": entry.amount for entry in settled.entries},
+        {f"{entry.account} {entry.currency}": entry.amount for entry in entries},
     )
     for entry in entries:
-        whose, currency = entry.customer and entry.customer.external_id, entry.currency
-        if (whose, currency) != (state.bearer, state.currency):
-            yield (
-                f"ledger entry {entry.account}: is of {whose} in {currency}, and {state.bearer} in {state.currency} "
-                "follows from the input"
-            )
+        whose = entry.customer and entry.customer.external_id
+        if whose != state.bearer:
+            yield f"ledger entry {entry.account}: is of {whose}, and {state.bearer} follows from the input"
     yield from _sum_differences(
         "wallet burn",
         {burn.grant: burn.amount for burn in settled.burns},

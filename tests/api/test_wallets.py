@@ -148,3 +148,21 @@ def test_a_grant_recurs_until_it_is_ended(api, wallet):
     assert api.get(f"{wallet}/recurring-grants").json()["data"] == [ended]
     past = api.post(f"{wallet}/recurring-grants", {"amount": "100", "starts_on": "2020-01-01"})
     assert problem(past) == (422, "input_invalid")
+
+
+def test_exchange_rates_are_recorded_by_day_and_listed(api):
+    rate = {"base": "USD", "quote": "EUR", "on": "2026-03-31", "rate": "0.92"}
+    assert api.put("/v1/exchange-rates", rate).json() == rate
+    # Recorded again for the day: the later one counts.
+    assert api.put("/v1/exchange-rates", {**rate, "rate": "0.93"}).json()["rate"] == "0.93"
+    (listed,) = api.get("/v1/exchange-rates", base="USD", on="2026-03-31").json()["data"]
+    assert listed["rate"] == "0.93"
+    assert api.get("/v1/exchange-rates", quote="GBP").json()["data"] == []
+    for wrong, said in (
+        ({"rate": "0"}, "A rate is above zero"),
+        ({"base": "EUR"}, "between two"),
+        ({"on": "31"}, "on"),
+    ):
+        refused = api.put("/v1/exchange-rates", {**rate, **wrong})
+        assert refused.status_code == 422, refused.content
+        assert said in refused.content.decode()

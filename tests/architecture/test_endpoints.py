@@ -217,6 +217,7 @@ SHOWS = sorted(
         "/v1/billing-profile",
         "/v1/metering-profile",
         "/v1/bill-runs",
+        "/v1/exchange-rates",
     }
 )
 
