@@ -67,8 +67,14 @@ def bill_run_items_claimed(
     items = BillRunItem.objects.of(tenant).filter(run_id=run_id, status=BillRunItem.Status.PENDING)
     if subscriptions is not None:
         items = items.filter(subscription__in=subscriptions)
-    # A period takes over what the one before it has left unused.
-    earlier = items.filter(subscription=OuterRef("subscription"), period_start__lt=OuterRef("period_start"))
+    # A period takes over what the one before it has left unused. The run says whose it is: asked for the tenant, too, the
+    # store took that for the index to look in, and read all items for each.
+    earlier = BillRunItem.objects.filter(
+        run_id=run_id,
+        subscription=OuterRef("subscription"),
+        period_start__lt=OuterRef("period_start"),
+        status=BillRunItem.Status.PENDING,
+    )
     return list(
         items.filter(~Exists(earlier))
         .order_by("pk")
