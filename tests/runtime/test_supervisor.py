@@ -220,7 +220,7 @@ def test_an_order_to_end_ends_everything_that_was_started(started, tmp_path, ord
     process, all_pids = started
     assert all(is_alive(pid) for pid in all_pids.values())
     process.send_signal(order)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert [name for name, pid in all_pids.items() if is_alive(pid)] == []
     assert (tmp_path / "ended").read_text().split() == ["web", "writer"]
 
