@@ -44,10 +44,10 @@ BROKEN = {
         "lines": lines("5"),
         "routing": Routing(payer="p", wallet_amount=D(1), due_amount=D(3)),
     },
-    "ledger entries add up to zero": {
+    "ledger entries add up to zero in each currency": {
         "settlement": Settlement(entries=(LedgerEntry(account="revenue", amount=D(-1)),)),
     },
-    "burns stay within their grants and add up to the wallet's part": {
+    "burns stay within their grants and add up to each wallet's part": {
         "lines": lines("5"),
         "wallet": (grant("g", "1"),),
         "routing": Routing(payer="p", wallet_amount=D(2), due_amount=D(3)),

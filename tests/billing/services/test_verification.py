@@ -106,7 +106,7 @@ def test_a_sealed_input_with_its_hash_forged_gives_another_result():
         ),
         (
             lambda: LedgerEntry.objects.filter(account="revenue").update(amount=Decimal("-135.69")),
-            "ledger entry revenue: is -135.69, and -135.7 follows from the input",
+            "ledger entry revenue USD: is -135.69, and -135.7 follows from the input",
         ),
         (
             lambda: Invoice.objects.update(trace=[{"stage": "quota"}]),
