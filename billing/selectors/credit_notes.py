@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet, Sum
 
+from aforo.kernel.decimals import EXACT
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found, given
 
@@ -61,4 +62,4 @@ def due_left(invoice: Invoice) -> Decimal:
     if invoice.status not in (Invoice.Status.OPEN, Invoice.Status.OVERDUE, Invoice.Status.UNCOLLECTIBLE):
         return ZERO
     taken = CreditNote.objects.filter(invoice=invoice, status__in=ISSUED).aggregate(sum=Sum("due_amount"))
-    return invoice.due_amount - (taken["sum"] or ZERO)
+    return EXACT.subtract(invoice.due_amount, taken["sum"] or ZERO)
