@@ -1,6 +1,6 @@
 """Every lock that billing takes on rows, so that their order can be seen on one screen.
 
-Order, for whoever takes several: customer, rate plan, bill run, bill run item, subscription, contract, coupon, invoice
+Order, for whoever takes several: tenant, customer, rate plan, bill run, bill run item, subscription, contract, coupon, invoice
 sequence, credit note sequence, invoice, wallet, credit note. Several rows of one table are locked by primary key. All of
 them last until the transaction ends. `no_key`: rows that only refer to the locked one need not wait.
 """

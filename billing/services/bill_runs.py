@@ -27,6 +27,7 @@ from aforo.kernel.canonical import content_hash
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, instant_text
+from aforo.tenancy.locks import tenant_locked
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.tenants import customer_for
 from metering.conservation import conservation_for
@@ -103,6 +104,7 @@ def bill_run_start(
     if run is None:
         try:
             with transaction.atomic():
+                tenant_locked(tenant.pk)
                 run = BillRun.objects.create(
                     tenant=tenant,
                     starts_on=starts_on,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, UniqueConstraint
 from psycopg.errors import CheckViolation, ExclusionViolation, UniqueViolation
 
 from aforo.kernel.errors import Problem
+
+from ..locks import tenant_locked
 
 _UNIQUE_CODES = {"unique", "unique_together"}
 
@@ -28,6 +31,8 @@ def row_save(row: Model) -> None:
     try:
         # A savepoint, so that a caller's transaction can go on to say why.
         with transaction.atomic():
+            if any(isinstance(each, ExclusionConstraint) for each in row._meta.constraints):
+                tenant_locked(row.tenant_id)
             row.save()
     except IntegrityError as error:
         raise _conflict(row, error) from error

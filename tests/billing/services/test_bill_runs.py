@@ -398,11 +398,17 @@ def at_once(*works):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_starts_at_once_one_wins():
+def test_of_six_starts_at_once_one_wins_whatever_days_they_share():
     tenant = a_tenant()
     customers_with_fees(tenant, "cust_a")
-    outcomes = at_once(*[lambda: bill_run_start(tenant=tenant, is_queued=False, **MARCH).status] * 2)
-    assert sorted(outcomes) == ["RUNNING", "bill_run_active"]
+    windows = [MARCH, {"starts_on": date(2026, 3, 15), "ends_on": date(2026, 4, 2)}] * 3
+    outcomes = at_once(
+        *(
+            lambda window=window: bill_run_start(tenant=tenant, is_queued=False, **window).status
+            for window in windows
+        )
+    )
+    assert sorted(map(str, outcomes)) == ["RUNNING", *["bill_run_active"] * 5]
     assert BillRunItem.objects.count() == 1
 
 
