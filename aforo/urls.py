@@ -24,6 +24,7 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
     path("v1/", include("aforo.http.urls")),
     path("v1/", include("metering.urls")),
+    path("v1/", include("entitlements.urls")),
     path("v1/", include("billing.urls")),
 ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("aforo", "metering", "billing", "sandbox")
+PACKAGES = ("aforo", "metering", "entitlements", "billing", "sandbox")
 
 # contract -> (file to add, the import that must not be)
 VIOLATIONS = {
@@ -20,6 +20,7 @@ VIOLATIONS = {
     "pure": ("metering/intake/planted.py", "import django.db"),
     "stages": ("billing/pipeline/stages/planted.py", "from billing.pipeline.stages import tax"),
     "models-metering": ("billing/planted.py", "import metering.models"),
+    "models-entitlements": ("billing/planted.py", "import entitlements.models"),
     "models-billing": ("sandbox/planted.py", "import billing.models"),
     "cycles": ("metering/planted.py", "import metering.planted_too"),
 }

@@ -14,7 +14,11 @@ WSGI = {ROOT / "aforo" / "hot.py"}
 
 
 def test_every_variable_that_is_read_is_documented_and_no_other():
-    sources = {path for folder in ("aforo", "metering", "billing") for path in (ROOT / folder).rglob("*.py")}
+    sources = {
+        path
+        for folder in ("aforo", "metering", "entitlements", "billing")
+        for path in (ROOT / folder).rglob("*.py")
+    }
     read = {name for path in sources - WSGI for name in READ.findall(path.read_text())} - NOT_SETTINGS
     assert {"DATABASE_URL", "PORT", "AFORO_HOME"} <= read
     document = (ROOT / "docs" / "settings.md").read_text()

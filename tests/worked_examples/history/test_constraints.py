@@ -26,7 +26,7 @@ EMPTY_IS_MEANT = {
     "wallet_top_up_payment": "a top-up that is not paid has no payment",
     "usage_context": "one row for each content, of which empty is a part",
 }
-APPS = ("tenancy", "metering", "billing", "http")
+APPS = ("tenancy", "outbox", "audit", "metering", "entitlements", "billing", "http")
 
 
 def unique_constraints() -> Iterator[tuple[type[models.Model], models.UniqueConstraint]]:

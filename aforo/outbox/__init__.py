@@ -1,0 +1,1 @@
+"""Facts written with the data they tell of, and handed on after the commit."""

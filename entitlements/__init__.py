@@ -1,0 +1,1 @@
+"""Entitlements: may a customer use a feature, and how much of it is left; decided beside the gateway."""

@@ -1,0 +1,5 @@
+"""Addresses of entitlements under /v1/."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
