@@ -55,10 +55,11 @@ class CustomerRecord(msgspec.Struct, frozen=True, kw_only=True, tag="customer"):
 
 
 class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What one site may admit of a hard quota; all three numbers only ever grow.
+    """What one site may admit of a hard quota in the record's window; granted and settled only ever grow.
 
     lease: its number in the store. edge, epoch: the site, and the life of its Redis, that hold it.
     granted: units handed out so far. settled: units of its reservations that are billed usage by now.
+    has_more: units of the quota are left that no site has.
     """
 
     lease: int
@@ -66,6 +67,7 @@ class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str
     granted: int
     settled: int
+    has_more: bool = True
 
 
 class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True, tag="feature"):

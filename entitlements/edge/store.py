@@ -1,0 +1,394 @@
+"""One site's Redis: records in, decisions out.
+
+No rules of its own: what is decided stands in `decide.lua`, what a record is in `records.py`, where it lies in `layout.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from redis import Redis
+from redis.commands.core import Script
+
+from aforo.kernel.identifiers import random_text
+
+from ..decision import Ask, Decision, Reason, Reservation, Site
+from ..records import CustomerRecord, EdgeRecord, FeatureRecord, KeyRecord, LeaseRecord, TenantRecord
+from . import layout
+
+# The way of the keys and fields; a site of another one is filled anew.
+SCHEMA = "1"
+# What clients keep of a site's and a tenant's state without asking again.
+TRUST_S = 1.0
+TIMEOUT_S = 0.25
+NONCE_LENGTH = 16
+# Said of what a complete site does not have.
+_OF_COMPLETENESS = frozenset({Reason.UNKNOWN_CUSTOMER, Reason.UNKNOWN_FEATURE, Reason.NOT_ENTITLED})
+
+_FOLDER = Path(__file__).parent
+_json = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A decision, and what the records say beside it. downgrades: what to serve instead, by name."""
+
+    decision: Decision
+    plan: str = ""
+    margin_level: int = 0
+    margin_action: str = "none"
+    downgrades: Mapping[str, str] | None = None
+    kind: str = ""
+    limit_type: str = ""
+    value: str | None = None
+    places: int = 0
+    as_of_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a site says of itself.
+
+    epoch: names the life of its memory; "" before the first sync. synced_at_ms: when the store was last heard; None
+    for never. cursor: the highest version that was taken over in order.
+    """
+
+    epoch: str = ""
+    is_complete: bool = False
+    synced_at_ms: int | None = None
+    cursor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """What the site counts of a lease: what it has taken, returned, and knows as granted and settled."""
+
+    lease: int
+    window_start_ms: int | None
+    granted: int
+    returned: int
+    settled: int
+    taken: int
+
+
+class EdgeStore:
+    """The Redis of a site; safe between threads. url: as redis://host:port/0.
+
+    Every method raises redis.RedisError where the server does not answer.
+    """
+
+    def __init__(self, url: str, *, edge: str = "central", timeout_s: float = TIMEOUT_S) -> None:
+        self.edge = edge
+        self.redis: Redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+        self._decide = self._script("decide")
+        self._reservation = self._script("reservation")
+        self._apply = self._script("apply")
+        self._sites: dict[str, tuple[float, _SiteKnown]] = {}
+
+    def _script(self, name: str) -> Script:
+        return self.redis.register_script((_FOLDER / f"{name}.lua").read_text())
+
+    # Decisions
+
+    def decide(self, tenant: str, customer: str, feature: str, ask: Ask) -> Answer:
+        """One decision: one script, one slot."""
+        decided = _answer(self._decide(**self._call(tenant, customer, feature, ask)))
+        if decided.decision.reason in _OF_COMPLETENESS and self._site_has_changed(tenant):
+            decided = _answer(self._decide(**self._call(tenant, customer, feature, ask)))
+        if decided.decision.is_low:
+            self.redis.sadd(layout.WANTS, layout.want(tenant, customer, feature))
+        return decided
+
+    def decide_each(self, tenant: str, asks: Sequence[tuple[str, str, Ask]]) -> list[Answer]:
+        """Many decisions in one round trip, in order; each by itself. asks: customer, feature and ask."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for customer, feature, ask in asks:
+                self._decide(**self._call(tenant, customer, feature, ask), client=pipeline)
+            answers = [_answer(one) for one in pipeline.execute()]
+        low = [
+            layout.want(tenant, customer, feature)
+            for (customer, feature, _), one in zip(asks, answers, strict=True)
+            if one.decision.is_low
+        ]
+        if low:
+            self.redis.sadd(layout.WANTS, *low)
+        return answers
+
+    def _site_has_changed(self, tenant: str) -> bool:
+        """Whether the site says another thing of itself than was trusted; it may have been emptied within the second."""
+        _, trusted = self._sites[tenant]
+        read = self._site_read(tenant)
+        self._sites[tenant] = (time.monotonic(), read)
+        return (read.is_complete, read.tenant) != (trusted.is_complete, trusted.tenant)
+
+    def _call(self, tenant: str, customer: str, feature: str, ask: Ask) -> dict[str, list[Any]]:
+        site = self.site(tenant, feature, ask.now_ms)
+        return {
+            "keys": [
+                layout.customer_key(tenant, customer),
+                layout.feature_key(tenant, customer, feature),
+                layout.reservations_key(tenant, customer, feature),
+            ],
+            "args": [
+                ask.now_ms,
+                ask.quantity,
+                int(ask.is_reserving),
+                ask.ttl_ms,
+                ask.nonce or (random_text(NONCE_LENGTH) if ask.is_reserving else ""),
+                int(site.is_complete),
+                site.age_ms,
+                int(site.on_unknown == "allow"),
+                site.max_stale_ms,
+                int(site.is_feature_known),
+            ],
+        }
+
+    def site(self, tenant: str, feature: str, now_ms: int) -> Site:
+        """The site's state as clients know it: read once a second, and not for each decision."""
+        known_at_s, known = self._sites.get(tenant, (0.0, None))
+        if known is None or time.monotonic() - known_at_s > TRUST_S:
+            known = self._site_read(tenant)
+            self._sites[tenant] = (time.monotonic(), known)
+        age_ms = 0 if known.synced_at_ms is None else max(0, now_ms - known.synced_at_ms)
+        return Site(
+            is_complete=known.is_complete,
+            age_ms=age_ms,
+            on_unknown=known.tenant.on_unknown,
+            max_stale_ms=known.tenant.max_stale_s * 1000,
+            is_feature_known=feature in known.tenant.features or not known.is_complete,
+        )
+
+    def _site_read(self, tenant: str) -> _SiteKnown:
+        meta = self.meta()
+        document = self.redis.hget(layout.tenant_key(tenant), "document")
+        record = (
+            TenantRecord(tenant=tenant, version=0)
+            if document is None
+            else msgspec.json.decode(document, type=TenantRecord)
+        )
+        return _SiteKnown(record, meta.is_complete, meta.synced_at_ms)
+
+    def settle(self, tenant: str, customer: str, feature: str, reservation_id: str, now_ms: int) -> bool:
+        """Settle a reservation: its units are used. False where it is not open any more."""
+        return self._end(1, tenant, customer, feature, reservation_id, now_ms)
+
+    def release(self, tenant: str, customer: str, feature: str, reservation_id: str, now_ms: int) -> bool:
+        """Release a reservation: its units were not used. False where it is not open any more."""
+        return self._end(0, tenant, customer, feature, reservation_id, now_ms)
+
+    def _end(self, settles: int, tenant: str, customer: str, feature: str, id: str, now_ms: int) -> bool:
+        keys = [
+            layout.feature_key(tenant, customer, feature),
+            layout.reservations_key(tenant, customer, feature),
+        ]
+        return bool(self._reservation(keys=keys, args=[settles, id, now_ms]))
+
+    # Records
+
+    def apply(self, records: Iterable[EdgeRecord]) -> int:
+        """Take records over; returns how many were newer than what the site had."""
+        epoch = self.meta().epoch
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for record in records:
+                key, fields = _stored(record)
+                lease = _lease_of(record, self.edge, epoch)
+                self._apply(
+                    keys=[key],
+                    args=[
+                        record.version,
+                        len(fields),
+                        *(cell for pair in fields.items() for cell in pair),
+                        *lease,
+                    ],
+                    client=pipeline,
+                )
+            return sum(pipeline.execute())
+
+    def lease_apply(
+        self, tenant: str, customer: str, feature: str, window_start_ms: int | None, lease: LeaseRecord
+    ) -> None:
+        """Take a lease's totals over, as the centre answered them."""
+        # Of version 0, so that the record itself is left as it is.
+        self._apply(
+            keys=[layout.feature_key(tenant, customer, feature)],
+            args=[0, 0, *_lease_cells(lease, window_start_ms)],
+        )
+
+    def versions(self, keys: Sequence[str]) -> list[int | None]:
+        """The versions that the site has under these keys; None where it has nothing."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hget(key, "ver")
+            return [None if one is None else int(one) for one in pipeline.execute()]
+
+    def api_key(self, public_id: str) -> KeyRecord | None:
+        document = self.redis.hget(layout.api_key_key(public_id), "document")
+        return None if document is None else msgspec.json.decode(document, type=KeyRecord)
+
+    # The site itself
+
+    def meta(self) -> Meta:
+        found = self.redis.hmget(layout.META, "schema", "epoch", "complete", "synced_at", "cursor")
+        schema, epoch, complete, synced_at, cursor = [None if one is None else one.decode() for one in found]
+        if schema != SCHEMA:
+            return Meta()
+        return Meta(
+            epoch=epoch or "",
+            is_complete=complete == "1",
+            synced_at_ms=int(synced_at) if synced_at else None,
+            cursor=int(cursor or 0),
+        )
+
+    def epoch_ensure(self) -> str:
+        """The name of this life of the site's memory, given now where it is a new one."""
+        if self.redis.hget(layout.META, "schema") not in (None, SCHEMA.encode()):
+            self.redis.delete(layout.META)
+        self.redis.hsetnx(layout.META, "epoch", random_text(NONCE_LENGTH))
+        self.redis.hset(layout.META, "schema", SCHEMA)
+        return self.meta().epoch
+
+    def synced(self, *, at_ms: int, cursor: int | None = None, is_complete: bool | None = None) -> None:
+        """The store was heard. cursor, is_complete: left as they are where None."""
+        fields: dict[str, str | int] = {"synced_at": at_ms}
+        if cursor is not None:
+            fields["cursor"] = cursor
+        if is_complete is not None:
+            fields["complete"] = int(is_complete)
+        self.redis.hset(layout.META, mapping=fields)
+
+    # Leases
+
+    def wants_take(self, count: int) -> list[tuple[str, str, str]]:
+        """Tenant, customer and feature of up to *count* leases that want units; each is told once."""
+        found = self.redis.spop(layout.WANTS, count)
+        return [layout.wanted(one.decode()) for one in found or ()]
+
+    def wants_add(self, wants: Iterable[tuple[str, str, str]]) -> None:
+        texts = [layout.want(*one) for one in wants]
+        if texts:
+            self.redis.sadd(layout.WANTS, *texts)
+
+    def lease_state(self, tenant: str, customer: str, feature: str) -> LeaseState:
+        """What the site counts of the feature's lease; all zero where it has none."""
+        key = layout.feature_key(tenant, customer, feature)
+        found = self.redis.hmget(key, "ln", "lw", "lg", "lr", "ls", "lt")
+        lease, window, granted, returned, settled, taken = [_number(one) for one in found]
+        return LeaseState(lease or 0, window, granted or 0, returned or 0, settled or 0, taken or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _SiteKnown:
+    tenant: TenantRecord
+    is_complete: bool
+    synced_at_ms: int | None
+
+
+def record_key(record: EdgeRecord) -> str:
+    """Where a record lies."""
+    if isinstance(record, FeatureRecord):
+        return layout.feature_key(record.tenant, record.customer, record.feature)
+    if isinstance(record, CustomerRecord):
+        return layout.customer_key(record.tenant, record.customer)
+    if isinstance(record, TenantRecord):
+        return layout.tenant_key(record.tenant)
+    return layout.api_key_key(record.public_id)
+
+
+def _stored(record: EdgeRecord) -> tuple[str, dict[str, str | int]]:
+    """The key and the fields, without the version. What no script reads is one document."""
+    if isinstance(record, FeatureRecord):
+        fields = _feature_fields(record)
+    elif isinstance(record, CustomerRecord):
+        fields = _customer_fields(record)
+    else:
+        fields = {"document": msgspec.json.encode(record).decode()}
+    return record_key(record), fields
+
+
+def _customer_fields(record: CustomerRecord) -> dict[str, str | int]:
+    return {
+        "at": record.as_of_ms,
+        "ac": int(record.is_active),
+        "pl": record.plan,
+        "w": int(record.is_wallet_empty),
+        "ml": record.margin_level,
+        "ma": record.margin_action,
+        "mp": record.throttle_percent,
+        "mr": record.retry_after_s,
+        "md": _json.encode(record.downgrades).decode() if record.downgrades else "",
+        "rm": int(record.is_removed),
+    }
+
+
+def _feature_fields(record: FeatureRecord) -> dict[str, str | int]:
+    return {
+        "at": record.as_of_ms,
+        "k": record.kind,
+        "val": record.value or "",
+        "lim": -1 if record.limit is None else record.limit,
+        "ty": record.limit_type,
+        "u": record.used,
+        "sc": record.places,
+        "pl": record.plan,
+        "ws": _cell(record.window_start_ms),
+        "we": _cell(record.window_end_ms),
+        "nwe": _cell(record.next_window_end_ms),
+        "nlim": -1 if record.next_limit is None else record.next_limit,
+        "rm": int(record.is_removed),
+    }
+
+
+def _lease_of(record: EdgeRecord, edge: str, epoch: str) -> list[str | int]:
+    if not isinstance(record, FeatureRecord) or not epoch:
+        return []
+    for lease in record.leases:
+        if (lease.edge, lease.epoch) == (edge, epoch):
+            return _lease_cells(lease, record.window_start_ms)
+    return []
+
+
+def _lease_cells(lease: LeaseRecord, window_start_ms: int | None) -> list[str | int]:
+    return [lease.lease, _cell(window_start_ms), lease.granted, lease.settled, int(lease.has_more)]
+
+
+def _cell(number: int | None) -> str | int:
+    return "" if number is None else number
+
+
+def _number(cell: bytes | None) -> int | None:
+    return int(cell) if cell else None
+
+
+def _answer(cells: Sequence[Any]) -> Answer:
+    """What `decide.lua` returns, as values."""
+    allowed, reason, stale, limit, used, remaining, window_end, retry, low, reservation, expires = cells[:11]
+    _, plan, level, action, downgrades, _, as_of, kind, limit_type, value, places, feature_plan = cells[11:]
+    decision = Decision(
+        is_allowed=bool(allowed),
+        reason=Reason(reason.decode()),
+        is_stale=bool(stale),
+        limit=_number(limit),
+        used=_number(used) or 0,
+        remaining=_number(remaining),
+        window_end_ms=_number(window_end),
+        retry_after_s=_number(retry),
+        is_low=bool(low),
+        reservation=Reservation(reservation.decode(), int(expires)) if reservation else None,
+    )
+    return Answer(
+        decision,
+        plan=(feature_plan or plan).decode(),
+        margin_level=_number(level) or 0,
+        margin_action=action.decode() or "none",
+        downgrades=msgspec.json.decode(downgrades) if downgrades else None,
+        kind=kind.decode(),
+        limit_type=limit_type.decode(),
+        value=value.decode() or None,
+        places=_number(places) or 0,
+        as_of_ms=_number(as_of),
+    )

@@ -1,0 +1,115 @@
+"""A site's Redis: records by version, many at once, races, an emptied memory."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+
+import msgspec
+import pytest
+
+from entitlements.decision import Ask, Reason
+from entitlements.edge import layout
+from entitlements.edge.store import EdgeStore
+from entitlements.records import KeyRecord, LeaseRecord, TenantRecord
+from tests.entitlements.test_decision import CUSTOMER, FEATURE, NOW
+
+TENANT = "acme_corp/live"
+KNOWN = (TENANT, "cust_abc", "advanced_ai_search")
+
+
+@pytest.fixture
+def store(redis_empty) -> EdgeStore:
+    store = EdgeStore(os.environ["REDIS_URL"])
+    store.epoch_ensure()
+    store.apply(
+        [
+            TenantRecord(tenant=TENANT, version=1, features={"advanced_ai_search": "metered"}),
+            CUSTOMER,
+            FEATURE,
+        ]
+    )
+    store.synced(at_ms=NOW, is_complete=True)
+    return store
+
+
+@pytest.mark.promise("P82", "P89")
+def test_a_decision_by_records(store):
+    answer = store.decide(*KNOWN, Ask(1, NOW))
+    assert (answer.decision.is_allowed, answer.decision.limit, answer.decision.remaining) == (
+        True,
+        1_000,
+        450,
+    )
+    assert (answer.plan, answer.kind, answer.limit_type) == ("pro", "metered", "hard")
+    # Edited: the next decision knows.
+    store.apply([msgspec.structs.replace(FEATURE, version=2, limit=500)])
+    assert store.decide(*KNOWN, Ask(1, NOW)).decision.reason is Reason.QUOTA_EXCEEDED
+
+
+def test_an_older_record_never_replaces_a_newer_one_in_whatever_order_they_come(store):
+    records = [msgspec.structs.replace(FEATURE, version=version, used=version) for version in (10, 11, 12)]
+    for number, order in enumerate(permutations(records)):
+        customer = f"cust_{number}"
+        store.apply([msgspec.structs.replace(CUSTOMER, customer=customer)])
+        for record in order:
+            store.apply([msgspec.structs.replace(record, customer=customer)])
+        assert store.decide(TENANT, customer, "advanced_ai_search", Ask(0, NOW)).decision.used == 12
+    assert store.apply([records[0], records[2]]) == 2
+    assert store.apply(records) == 0
+
+
+def test_64_callers_at_once_take_exactly_what_the_lease_has(store):
+    lease = LeaseRecord(lease=1, edge="central", epoch=store.meta().epoch, granted=450, settled=0)
+    store.lease_apply(*KNOWN, FEATURE.window_start_ms, lease)
+
+    def take(_: int) -> int:
+        return sum(
+            store.decide(*KNOWN, Ask(1, NOW, is_reserving=True)).decision.is_allowed for _ in range(20)
+        )
+
+    with ThreadPoolExecutor(64) as pool:
+        # 1,280 asked for 450 units.
+        assert sum(pool.map(take, range(64))) == 450
+    assert store.decide(*KNOWN, Ask(0, NOW)).decision.used == 1_000
+    assert store.wants_take(10) == [KNOWN]
+
+
+def test_many_decisions_in_one_round_trip_are_those_of_each(store):
+    asks = [("cust_abc", "advanced_ai_search", Ask(1, NOW)), ("nobody", "advanced_ai_search", Ask(1, NOW))]
+    each = store.decide_each(TENANT, asks)
+    assert [one.decision.reason for one in each] == [Reason.OK, Reason.UNKNOWN_CUSTOMER]
+
+
+def test_emptied_within_the_second_in_which_it_was_trusted_the_policy_decides(store):
+    assert store.decide(TENANT, "nobody", "advanced_ai_search", Ask(1, NOW)).decision.is_allowed is False
+    store.redis.flushdb()
+    for customer in ("nobody", "cust_abc"):
+        decision = store.decide(TENANT, customer, "advanced_ai_search", Ask(1, NOW)).decision
+        assert (decision.is_allowed, decision.is_stale) == (True, True)
+
+
+def test_a_new_life_of_the_memory_has_another_name(store):
+    before = store.epoch_ensure()
+    assert store.epoch_ensure() == before
+    store.redis.flushdb()
+    assert store.epoch_ensure() not in ("", before)
+
+
+def test_a_site_of_another_schema_is_taken_for_an_empty_one(store):
+    store.redis.hset(layout.META, "schema", "0")
+    assert store.meta().epoch == ""
+    assert not store.meta().is_complete
+
+
+def test_keys_and_wants_come_back_as_they_were_written(store):
+    key = KeyRecord(
+        public_id="AbCd1234", version=3, secret_hash="0" * 64, tenant=TENANT, key_id="k", scopes=("ingest",)
+    )
+    store.apply([key])
+    assert store.api_key("AbCd1234") == key
+    assert store.api_key("unknown0") is None
+    odd = (TENANT, "cust\nof {two} lines", "advanced_ai_search")
+    store.wants_add([odd])
+    assert store.wants_take(5) == [odd]
