@@ -30,6 +30,11 @@ NONCE_LENGTH = 16
 # Said of what a complete site does not have.
 _OF_COMPLETENESS = frozenset({Reason.UNKNOWN_CUSTOMER, Reason.UNKNOWN_FEATURE, Reason.NOT_ENTITLED})
 
+_SYNCED = """
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+return 1
+"""
 _FOLDER = Path(__file__).parent
 _json = msgspec.json.Encoder()
 
@@ -88,6 +93,7 @@ class EdgeStore:
         self._decide = self._script("decide")
         self._reservation = self._script("reservation")
         self._apply = self._script("apply")
+        self._synced = self.redis.register_script(_SYNCED)
         self._sites: dict[str, tuple[float, _SiteKnown]] = {}
 
     def _script(self, name: str) -> Script:
@@ -252,14 +258,20 @@ class EdgeStore:
         self.redis.hset(layout.META, "schema", SCHEMA)
         return self.meta().epoch
 
-    def synced(self, *, at_ms: int, cursor: int | None = None, is_complete: bool | None = None) -> None:
-        """The store was heard. cursor, is_complete: left as they are where None."""
+    def synced(
+        self, *, epoch: str, at_ms: int, cursor: int | None = None, is_complete: bool | None = None
+    ) -> bool:
+        """The store was heard, in this life of the memory. cursor, is_complete: left as they are where None.
+
+        False, and nothing said, where the memory was emptied since the epoch was read.
+        """
         fields: dict[str, str | int] = {"synced_at": at_ms}
         if cursor is not None:
             fields["cursor"] = cursor
         if is_complete is not None:
             fields["complete"] = int(is_complete)
-        self.redis.hset(layout.META, mapping=fields)
+        cells = [cell for pair in fields.items() for cell in pair]
+        return bool(self._synced(keys=[layout.META], args=[epoch, *cells]))
 
     # Leases
 

@@ -22,7 +22,7 @@ KNOWN = (TENANT, "cust_abc", "advanced_ai_search")
 @pytest.fixture
 def store(redis_empty) -> EdgeStore:
     store = EdgeStore(os.environ["REDIS_URL"])
-    store.epoch_ensure()
+    epoch = store.epoch_ensure()
     store.apply(
         [
             TenantRecord(tenant=TENANT, version=1, features={"advanced_ai_search": "metered"}),
@@ -30,7 +30,7 @@ def store(redis_empty) -> EdgeStore:
             FEATURE,
         ]
     )
-    store.synced(at_ms=NOW, is_complete=True)
+    assert store.synced(epoch=epoch, at_ms=NOW, is_complete=True)
     return store
 
 
@@ -94,7 +94,10 @@ def test_a_new_life_of_the_memory_has_another_name(store):
     before = store.epoch_ensure()
     assert store.epoch_ensure() == before
     store.redis.flushdb()
+    # Who filled it before does not say that it is whole now.
+    assert not store.synced(epoch=before, at_ms=NOW, is_complete=True)
     assert store.epoch_ensure() not in ("", before)
+    assert not store.meta().is_complete
 
 
 def test_a_site_of_another_schema_is_taken_for_an_empty_one(store):
