@@ -13,6 +13,7 @@ from .selectors.contracts import contracts_renewing
 from .selectors.subscriptions import subscriptions_due
 from .services import bill_runs
 from .services.contracts import contracts_renew
+from .services.standings import standings_keep
 from .services.subscriptions import subscriptions_advance
 from .services.wallet_upkeep import wallets_keep
 
@@ -57,3 +58,8 @@ def contracts_renew_due() -> None:
     as_of = now()
     for tenant_id in contracts_renewing().order_by().values_list("tenant_id", flat=True).distinct():
         contracts_renew(tenant=tenant_of(tenant_id), as_of=as_of)
+
+
+@shared_task(name="billing.standings_keep")
+def standings_keep_due() -> None:
+    standings_keep()

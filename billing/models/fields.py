@@ -1,4 +1,4 @@
-"""Fields of billing: exact amounts, prices, quantities and short codes."""
+"""Fields of billing: exact amounts, prices, quantities; and the short codes of tenancy."""
 
 from __future__ import annotations
 
@@ -7,23 +7,11 @@ from typing import Any
 
 from django.contrib.postgres.fields import DateRangeField
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
 from django.db import models
 
-code_validator = RegexValidator(
-    r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-    "Start with a letter or digit; go on with letters, digits, '.', '_' or '-'.",
-)
+from aforo.tenancy.models.fields import CodeField, code_validator
 
-
-class CodeField(models.CharField):
-    """The tenant's own short name of a row, used in the API: `api-pro`, `input_tokens`."""
-
-    default_validators = [code_validator]
-
-    def __init__(self, **options: Any) -> None:
-        options["max_length"] = 64
-        super().__init__(**options)
+__all__ = ["AmountField", "CodeField", "DateSpan", "RateField", "check_term", "code_validator"]
 
 
 class AmountField(models.DecimalField):

@@ -1,4 +1,4 @@
-"""Fields of the trade: currency and country codes, VAT numbers and time zones, validated where they enter."""
+"""Fields of the trade: short codes, currency and country codes, VAT numbers and time zones, validated where they enter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 
 from babel import Locale
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 
 from aforo.kernel.currencies import MINOR_UNITS
@@ -34,6 +35,22 @@ def validate_zone(name: str) -> None:
 def validate_country(code: str) -> None:
     if code not in COUNTRIES:
         raise ValidationError(f"{code!r} is no ISO 3166 country code; write one like DE, GR or US.")
+
+
+code_validator = RegexValidator(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    "Start with a letter or digit; go on with letters, digits, '.', '_' or '-'.",
+)
+
+
+class CodeField(models.CharField):
+    """The tenant's own short name of a row, used in the API: `api-pro`, `input_tokens`."""
+
+    default_validators = [code_validator]
+
+    def __init__(self, **options: Any) -> None:
+        options["max_length"] = 64
+        super().__init__(**options)
 
 
 class CurrencyField(models.CharField):

@@ -1,0 +1,53 @@
+"""The doors to features, entitlements, grants and the edge policy; each asks for the tenant."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from aforo.tenancy.models import Tenant
+from aforo.tenancy.selectors.rows import found, given
+
+from ..models import EdgePolicy, Entitlement, Feature, Grant
+
+
+def features_for(
+    tenant: Tenant, *, kind: str | None = None, is_archived: bool | None = None
+) -> QuerySet[Feature]:
+    """With their meters."""
+    return (
+        Feature.objects.of(tenant).select_related("meter").filter(**given(kind=kind, is_archived=is_archived))
+    )
+
+
+def feature_for(tenant: Tenant, code: str) -> Feature:
+    """Raises Problem not_found."""
+    return found(features_for(tenant), code=code)
+
+
+def entitlements_for(
+    tenant: Tenant, *, feature: str | None = None, layer: str | None = None, owner: str | None = None
+) -> QuerySet[Entitlement]:
+    """With their features. feature: its code."""
+    rows = Entitlement.objects.of(tenant).select_related("feature__meter")
+    return rows.filter(**given(feature__code=feature, layer=layer, owner=owner))
+
+
+def entitlement_for(tenant: Tenant, entitlement_id: object) -> Entitlement:
+    """Raises Problem not_found."""
+    return found(entitlements_for(tenant), pk=entitlement_id)
+
+
+def grants_for(tenant: Tenant, *, customer: str | None = None, feature: str | None = None) -> QuerySet[Grant]:
+    """With customer and feature. customer: external_id. feature: its code."""
+    rows = Grant.objects.of(tenant).select_related("customer", "feature__meter")
+    return rows.filter(**given(customer__external_id=customer, feature__code=feature))
+
+
+def grant_for(tenant: Tenant, grant_id: object) -> Grant:
+    """Raises Problem not_found."""
+    return found(grants_for(tenant), pk=grant_id)
+
+
+def edge_policy_for(tenant: Tenant) -> EdgePolicy:
+    """What was set, or else the defaults, unsaved: allow, a day."""
+    return EdgePolicy.objects.of(tenant).first() or EdgePolicy(tenant=tenant)
