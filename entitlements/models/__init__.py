@@ -1,9 +1,22 @@
-"""Features, who has them, how much of them, and what every site of the edge is told."""
+"""Features, who has them, how much of them, what their use earns and costs, and what every site of the edge is told."""
 
 from .entitlement import Entitlement
 from .feature import Feature
 from .grant import Grant
+from .margin import CostRate, ImportedCost, MarginEvent, MarginPolicy, MarginState
 from .policy import EdgePolicy
 from .standing import Holding, Standing
 
-__all__ = ["EdgePolicy", "Entitlement", "Feature", "Grant", "Holding", "Standing"]
+__all__ = [
+    "CostRate",
+    "EdgePolicy",
+    "Entitlement",
+    "Feature",
+    "Grant",
+    "Holding",
+    "ImportedCost",
+    "MarginEvent",
+    "MarginPolicy",
+    "MarginState",
+    "Standing",
+]
