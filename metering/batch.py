@@ -28,6 +28,7 @@ from .intake.identity import Identity, conflict, identity_of, judge
 from .locks import new_events_locked
 from .models import DeadLetter
 from .partitions import months_ensure
+from .ports import usage_sink
 from .reading import Item, Read, is_outage, items_of, reads_of
 from .rows import Rows
 from .staging import copy_in
@@ -253,7 +254,7 @@ class _Write:
         return filed
 
     def _insert(self, cursor: CursorWrapper) -> dict[int, Identity]:
-        """Insert what is new, with its buckets; returns what is stored under the keys of the others."""
+        """Insert what is new, with its buckets, and tell of it; returns what is stored under the keys of the others."""
         rows = self._rows
         if not rows.firsts:
             return {}
@@ -264,6 +265,7 @@ class _Write:
             if place not in old:
                 self._outcomes[place] = ACCEPTED
         buckets_merge(cursor, rows.bucket_lines_without(old) if old else rows.bucket_lines)
+        usage_sink().usage_counted({item.tenant_id for item in self._items}, rows.usage_without(old))
         if not old:
             return {}
         cursor.execute(_STORED, [list(old)])

@@ -1,7 +1,7 @@
-"""What metering asks of others: who the customers are, what listens to a metric, what a customer has bought.
+"""What metering asks of others: who the customers are, what listens to a metric, what a customer has bought; and whom it tells.
 
 Tenancy and metering's own selectors fill `Directory`; billing fills `CustomerDirectory` and `InvoiceImpact` in its
-`apps.py`.
+`apps.py`, entitlements `UsageSink`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -145,3 +145,47 @@ def invoice_impact_fill(impact: InvoiceImpact) -> None:
     """Called once by the app that makes invoices, in its `apps.py`."""
     global _invoice_impact
     _invoice_impact = impact
+
+
+class CountedUsage(NamedTuple):
+    """That a customer's usage of a metric is another one now, by an event that was stored or corrected.
+
+    customer_id: the customer's row. reservation_id: what the event says that it was reserved under, whatever that is.
+    """
+
+    tenant_id: int
+    customer_id: int
+    metric: str
+    reservation_id: object = None
+
+
+class UsageSink(Protocol):
+    """Who must know when usage changes; answered by entitlements."""
+
+    def usage_counted(self, tenant_ids: Collection[int], usage: Iterable[CountedUsage]) -> None:
+        """Called in the transaction that changes the buckets, once a batch. tenant_ids: those that usage may be of.
+
+        usage: each event's, made as it is read, so that a batch that concerns nobody costs nothing.
+        An event whose sink raises is refused; what it says of itself must be borne, then.
+        """
+
+
+class NobodyToTell:
+    """The sink of an installation without entitlements."""
+
+    def usage_counted(self, tenant_ids: Collection[int], usage: Iterable[CountedUsage]) -> None:
+        pass
+
+
+_usage_sink: UsageSink = NobodyToTell()
+
+
+def usage_sink() -> UsageSink:
+    """The sink that entitlements filled in, or one that tells nobody."""
+    return _usage_sink
+
+
+def usage_sink_fill(sink: UsageSink) -> None:
+    """Called once by the app that counts what is left, in its `apps.py`."""
+    global _usage_sink
+    _usage_sink = sink

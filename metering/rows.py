@@ -7,7 +7,7 @@ before is written, and be written again after a crash.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -15,9 +15,12 @@ import msgspec
 from .buckets import bucket_lines
 from .contexts import ContextKey, context_ids
 from .event import Accepted
-from .ports import customer_directory
+from .ports import CountedUsage, customer_directory
 from .reading import Item
 from .staging import escaped
+
+# The property by which an event says what it was reserved under.
+RESERVATION = "reservation_id"
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -61,6 +64,15 @@ class Rows:
         """How many of these events are late, by tenant and day of receipt."""
         items = map(self.items.__getitem__, places)
         return Counter((item.tenant_id, item.read.day) for item in items if item.verdict.is_late)
+
+    def usage_without(self, old: Collection[int]) -> Iterator[CountedUsage]:
+        """The usage that the firsts bring, without these places, made as it is read."""
+        for place, customer_id in zip(self.firsts, self._customer_ids, strict=True):
+            if place not in old:
+                event = self.items[place].verdict.event
+                yield CountedUsage(
+                    event.tenant_id, customer_id, event.metric, event.properties.get(RESERVATION)
+                )
 
     def bucket_lines_without(self, old: Collection[int]) -> list[str]:
         """The lines of buckets where these places bring nothing, because they are stored already."""

@@ -28,7 +28,7 @@ from ..intake import accept
 from ..locks import correction_locked
 from ..models import Correction, CorrectionKind, UsageContext
 from ..partitions import months_ensure
-from ..ports import TouchedPeriod, customer_directory, invoice_impact
+from ..ports import CountedUsage, TouchedPeriod, customer_directory, invoice_impact, usage_sink
 from ..selectors.corrections import corrections_for
 from ..selectors.directory import directory_for
 from ..selectors.events import StoredEvent, event_for, replacement_for
@@ -150,7 +150,11 @@ def _appended(tenant: Tenant, counting: StoredEvent, **fields: Any) -> Correctio
         created_at=now(),
         **fields,
     )
-    hours_reaggregate(tenant=tenant, hours=_hours(correction))
+    hours = _hours(correction)
+    hours_reaggregate(tenant=tenant, hours=hours)
+    usage_sink().usage_counted(
+        {tenant.pk}, [CountedUsage(tenant.pk, hour.customer_id, hour.metric) for hour in hours]
+    )
     return correction
 
 

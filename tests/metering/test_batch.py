@@ -423,3 +423,23 @@ def test_a_thousand_refused_events_are_a_thousand_letters(acme):
 
     assert DeadLetter.objects.count() == 1_000
     assert DeadLetter.objects.filter(received_at=now()).count() == 1_000
+
+
+def test_usage_is_told_of_in_the_transaction_that_counts_it_and_once(acme):
+    told = []
+
+    class Listening(ports.NobodyToTell):
+        def usage_counted(self, tenant_ids, usage):
+            told.append((tenant_ids, list(usage)))
+
+    before = ports.usage_sink()
+    ports.usage_sink_fill(Listening())
+    try:
+        # The second is a duplicate, and the third is refused: neither is usage.
+        verdicts(acme, [call("k1", reservation_id="7.1.abc"), call("k1"), call("k2", customer_id="nobody")])
+        verdicts(acme, call("k1"))
+    finally:
+        ports.usage_sink_fill(before)
+    counted = ports.CountedUsage(acme.tenant.pk, acme.customer.pk, "api.call", "7.1.abc")
+    assert told[0] == ({acme.tenant.pk}, [counted])
+    assert [usage for _, usage in told[1:]] == [[]]
