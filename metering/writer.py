@@ -18,11 +18,12 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import Error as StoreError
-from django.db import close_old_connections, connection, connections, transaction
+from django.db import close_old_connections, connections, transaction
 from redis import Redis, RedisError
 
 from aforo.kernel.clock import now
 from aforo.kernel.identifiers import uuid7
+from aforo.tenancy.locks import SessionLock
 
 from .batch import Batch, batch_store
 from .log import FIELD, entry_insert, redis_of, shard_of, stream_of
@@ -57,8 +58,6 @@ STALLED_S = 15
 # What a writer that was told to end may still read, before its supervisor loses patience.
 LAST_S = 20.0
 
-_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout")
-
 _logger = logging.getLogger(__name__)
 
 
@@ -77,7 +76,7 @@ class Writer:
         self._stop = stop or threading.Event()
         self._stream = stream_of(shard)
         self._redis: Redis = redis_of(settings.LOG_REDIS_URL, ANSWER_S)
-        self._is_holder = False
+        self._lock = SessionLock(LOCK, shard, stalled_s=STALLED_S)
         # The log's epoch and our place in it; None while we do not know the server's state.
         self._epoch: str | None = None
         self._last_id = START
@@ -172,7 +171,7 @@ class Writer:
         """After the order to end: what has arrived by then, unless something is away."""
         until_s = time.monotonic() + LAST_S
         try:
-            if self._is_holder:
+            if self._lock.is_held:
                 while self._turn(block_ms=None, is_patient=False) and time.monotonic() < until_s:
                     pass
         except (StoreError, PositionMoved, RedisError, OSError) as error:
@@ -183,34 +182,17 @@ class Writer:
 
     def _hold(self) -> bool:
         """Whether this writer has the shard; asks for it if not."""
-        if self._is_holder:
+        if self._lock.is_held:
             return True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, self.shard])
-            self._is_holder = cursor.fetchone()[0]
-            if self._is_holder:
-                # The store ends the session of one that was stopped, or whose machine is gone, and with it lock and batch.
-                for name in _TIMEOUTS:
-                    cursor.execute("SELECT set_config(%s, %s, false)", [name, f"{STALLED_S}s"])
-        if self._is_holder:
+        if self._lock.take():
             self._epoch = None
             _logger.info("shard=%s writer has the shard", self.shard)
-        return self._is_holder
+        return self._lock.is_held
 
     def _let_go(self) -> None:
         """Give the shard up, and the connection that holds it."""
-        try:
-            if self._is_holder:
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, self.shard])
-                    cursor.execute("; ".join(f"RESET {name}" for name in _TIMEOUTS))
-        except StoreError:
-            # The connection is gone, and the lock with it.
-            pass
-        self._is_holder = False
+        self._lock.let_go()
         self._epoch = None
-        if not connection.in_atomic_block:
-            connection.close()
 
     def _log_write(self, block_ms: int | None) -> int:
         if self._epoch is None:
