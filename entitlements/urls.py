@@ -1,5 +1,9 @@
 """Addresses of entitlements under /v1/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from .api.feed import ChangesView
+
+urlpatterns = [
+    path("edge/changes", ChangesView.as_view(), name="edge-changes"),
+]

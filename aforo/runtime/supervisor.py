@@ -1,7 +1,7 @@
 """One process that starts the servers and the application, keeps them up, and ends them in order.
 
-Start: servers, migrations, demo tenant, then web, writer, worker, beat.
-End:   web (no new events), beat (no new tasks), worker, writer (drains what was accepted), then the servers.
+Start: servers, migrations, demo tenant, then web, writer, publisher, worker, beat.
+End:   web (no new events), beat (no new tasks), worker, writer (drains what was accepted), publisher, then the servers.
 
 A child that ends by itself is started again after a pause that grows. Only what was started here is ever
 ended, by its own pid and group; `kill -9` of the supervisor ends its children too (bound.py).
@@ -46,7 +46,7 @@ STEADY_SECONDS = 60.0
 HEALTH_TIMEOUT_SECONDS = 2.0
 READY_SECONDS = 120.0
 COMMAND_GRACE_SECONDS = 2.0
-STOP_ORDER = ("web", "beat", "worker", "writer")
+STOP_ORDER = ("web", "beat", "worker", "writer", "publisher")
 
 
 class Interrupted(Exception):
@@ -86,7 +86,7 @@ def manage(project: Path, *words: str) -> tuple[str, ...]:
 
 
 def application(project: Path, home: Path, port: int, *, has_beat: bool = True) -> tuple[Program, ...]:
-    """Web, writer, worker and (for a long run) beat, in the order of starting."""
+    """Web, writer, publisher, worker and (for a long run) beat, in the order of starting."""
     # To run as root is supported here; the queue's port is on loopback and behind a password.
     silence = "ignore:You're running the worker with superuser privileges"
     celery = (sys.executable, "-W", silence, "-m", "celery", "-q", "-A", "aforo")
@@ -104,6 +104,7 @@ def application(project: Path, home: Path, port: int, *, has_beat: bool = True) 
     programs = (
         Program("web", web, grace_seconds=10.0),
         Program("writer", manage(project, "writer"), grace_seconds=30.0),
+        Program("publisher", manage(project, "publisher"), grace_seconds=10.0),
         Program("worker", (*celery, "worker", "--concurrency", "2", "-l", "warning"), grace_seconds=30.0),
         Program("beat", beat, grace_seconds=5.0),
     )
@@ -413,7 +414,7 @@ def run(home: Path, port: int, *, project: Path = PROJECT) -> int:
         supervisor.url, supervisor.is_ready = url, False
         supervisor.on_ready = lambda: output.block(welcome(url, seed, home))
         supervisor.run()
-        output.say("Ending: web, beat, worker, writer, servers. (Ctrl-C again to end at once.)")
+        output.say("Ending: web, beat, worker, writer, publisher, servers. (Ctrl-C again to end at once.)")
     except Interrupted:
         output.say("Interrupted; ending.")
     finally:

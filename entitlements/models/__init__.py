@@ -1,5 +1,6 @@
 """Features, who has them, how much of them, what their use earns and costs, and what every site of the edge is told."""
 
+from .edge_record import EdgeRecordKind, EdgeRecordRow, PublisherState
 from .entitlement import Entitlement
 from .feature import Feature
 from .grant import Grant
@@ -10,6 +11,8 @@ from .standing import Holding, Standing
 __all__ = [
     "CostRate",
     "EdgePolicy",
+    "EdgeRecordKind",
+    "EdgeRecordRow",
     "Entitlement",
     "Feature",
     "Grant",
@@ -18,5 +21,6 @@ __all__ = [
     "MarginEvent",
     "MarginPolicy",
     "MarginState",
+    "PublisherState",
     "Standing",
 ]

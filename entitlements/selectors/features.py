@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db.models import QuerySet
 
 from aforo.tenancy.models import Tenant
@@ -46,6 +48,15 @@ def grants_for(tenant: Tenant, *, customer: str | None = None, feature: str | No
 def grant_for(tenant: Tenant, grant_id: object) -> Grant:
     """Raises Problem not_found."""
     return found(grants_for(tenant), pk=grant_id)
+
+
+def metrics_counted(tenant_ids: Collection[int]) -> set[tuple[int, str]]:
+    """Tenant and metric of all that metered features count; one query."""
+    rows = Feature.objects.filter(tenant__in=tenant_ids, is_archived=False, meter__isnull=False)
+    return {
+        (tenant_id, event_name or key)
+        for tenant_id, event_name, key in rows.values_list("tenant", "meter__event_name", "meter__key")
+    }
 
 
 def edge_policy_for(tenant: Tenant) -> EdgePolicy:

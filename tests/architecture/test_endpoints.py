@@ -218,6 +218,8 @@ SHOWS = sorted(
         "/v1/metering-profile",
         "/v1/bill-runs",
         "/v1/exchange-rates",
+        # Shows what the publisher has made; tests/entitlements/edge/test_feed.py asks it by two tenants.
+        "/v1/edge/changes",
     }
 )
 

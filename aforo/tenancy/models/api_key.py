@@ -14,6 +14,7 @@ SCOPES = {
     "ingest": "Send usage events",
     "read": "Read usage, catalog, invoices",
     "write": "Change catalog, customers and subscriptions, run billing",
+    "edge": "Bring a site of the edge in step, with everything that its decisions need",
 }
 
 
@@ -40,9 +41,12 @@ class ApiKey(TenantRow):
         null=True, blank=True, help_text="Set by rotation: the end of the overlap."
     )
     revoked_at = models.DateTimeField(null=True, editable=False)
+    # Kept by a trigger: when the row last changed in anything but last_used_at, whoever wrote it.
+    touched_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [models.Index(fields=["touched_at"], name="api_key_touched")]
         verbose_name = "API key"
 
     def __str__(self) -> str:
