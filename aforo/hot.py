@@ -1,7 +1,7 @@
-"""The hot path: usage events from the socket to the log, past Django's request and response.
+"""The hot path: usage events from the socket to the log, and decisions from the site, past Django's request and response.
 
-It stands before Django in the same process (aforo/wsgi.py). It has no rules of its own: keys, rates, bodies, intake, log
-and refusals are the functions that the views call, so both give the same answers, and the tests of the one are run on
+It stands before Django in the same process (aforo/wsgi.py). It has no rules of its own: keys, rates, bodies, intake, log,
+decisions and refusals are the functions that the views call, so both give the same answers, and the tests of the one are run on
 the other. What a plain request does not need (an answer in another media type, a host to refuse) is left to the views.
 
 A view costs about 200 microseconds of processor time more for each request.
@@ -28,6 +28,9 @@ from aforo.http.middleware import HEADER, request_id_new
 from aforo.http.problems import MEDIA_TYPE, headers_of, internal, problem_of
 from aforo.http.rate_limit import key_rate_take
 from aforo.http.rendering import json_bytes
+from entitlements.api import access
+from entitlements.edge.gate import Reply
+from entitlements.edge.keys import EdgeHolder
 from metering.api.ingest import SCOPE, ingested
 from metering.event import Door
 
@@ -44,37 +47,39 @@ PATHS = (
 
 Environ = dict[str, Any]
 Start = Callable[[str, list[tuple[str, str]]], Any]
+# Status and body of the answer; its headers are added to those given as they become known. Raises Problem.
+Call = Callable[[Environ, dict[str, str]], tuple[int, bytes]]
 Application = Callable[[Environ, Start], Iterable[bytes]]
 
 _logger = logging.getLogger(__name__)
 
 
 class Hot:
-    """A WSGI application that answers events by itself and hands all else on.
+    """A WSGI application that answers events and `/v1/canAccess` by itself and hands all else on.
 
     otherwise: Django's application.
     """
 
     def __init__(self, otherwise: Application) -> None:
         self._otherwise = otherwise
-        self._doors: dict[str, Door] = {}
+        self._calls: dict[str, Call] = {}
         self._headers: dict[str, dict[str, str]] = {}
-        for path in PATHS:
+        for path in (*PATHS, *access.HOT):
             view = resolve(path).func.view_class()
             view.setup(HttpRequest())
-            self._doors[path] = view.door
+            self._calls[path] = _decision(access.HOT[path]) if path in access.HOT else _ingest(view.door)
             self._headers[path] = _standing_headers(view.allowed_methods)
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
-        if path not in self._doors or not _is_plain(environ):
+        if path not in self._calls or not _is_plain(environ):
             return self._otherwise(environ, start_response)
         request_id = request_id_new()
         headers = {**self._headers[path], HEADER: request_id}
         # What Django does at a request's start: a connection that broke or grew old is not used again.
         close_old_connections()
         try:
-            status, content = self._answer(environ, self._doors[path], headers)
+            status, content = self._calls[path](environ, headers)
         except Exception as error:
             problem = problem_of(error)
             if problem is None:
@@ -87,8 +92,9 @@ class Hot:
         start_response(f"{status} {responses[status]}", list(headers.items()))
         return [content]
 
-    def _answer(self, environ: Environ, door: Door, headers: dict[str, str]) -> tuple[int, bytes]:
-        """Status and body of the answer; its headers are added as they become known. Raises Problem."""
+
+def _ingest(door: Door) -> Call:
+    def answer(environ: Environ, headers: dict[str, str]) -> tuple[int, bytes]:
         holder = key_holder(environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_X_TENANT_ID"))
         scope_demand(holder, SCOPE)
         allowance = key_rate_take(holder)
@@ -98,6 +104,20 @@ class Hot:
         headers |= more
         headers["Content-Type"] = "application/json"
         return 202, json_bytes(document)
+
+    return answer
+
+
+def _decision(decide: Callable[[EdgeHolder, Environ], Reply]) -> Call:
+    def answer(environ: Environ, headers: dict[str, str]) -> tuple[int, bytes]:
+        holder, more = access.access_holder(environ)
+        headers |= more
+        reply = decide(holder, environ)
+        headers |= reply.headers
+        headers["Content-Type"] = "application/json"
+        return 200, json_bytes(reply.document)
+
+    return answer
 
 
 def _is_plain(environ: Environ) -> bool:

@@ -21,7 +21,7 @@ class TenantRecord(msgspec.Struct, frozen=True, kw_only=True, tag="tenant"):
     """A tenant: what its sites answer where they do not know, and which features there are.
 
     tenant: slug and environment, "acme_corp/live". max_stale_s: seconds after which a site that hears nothing decides by
-    on_unknown. features: the kind of each.
+    on_unknown. features: the kind of each. places: the decimal places of those whose units have any.
     """
 
     tenant: str
@@ -29,6 +29,7 @@ class TenantRecord(msgspec.Struct, frozen=True, kw_only=True, tag="tenant"):
     on_unknown: OnUnknown = "allow"
     max_stale_s: int = 86_400
     features: dict[str, FeatureKind] = {}
+    places: dict[str, int] = {}
 
 
 class CustomerRecord(msgspec.Struct, frozen=True, kw_only=True, tag="customer"):

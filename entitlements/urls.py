@@ -2,8 +2,15 @@
 
 from django.urls import path
 
+from .api.access import CanAccessBatchView, CanAccessView, ReservationSettleView, ReservationView
 from .api.feed import ChangesView
 
 urlpatterns = [
+    path("canAccess", CanAccessView.as_view(), name="can-access"),
+    path("canAccess/batch", CanAccessBatchView.as_view(), name="can-access-batch"),
+    path("reservations/<str:reservation_id>", ReservationView.as_view(), name="reservation"),
+    path(
+        "reservations/<str:reservation_id>/settle", ReservationSettleView.as_view(), name="reservation-settle"
+    ),
     path("edge/changes", ChangesView.as_view(), name="edge-changes"),
 ]

@@ -26,6 +26,7 @@ SCHEMA = "1"
 # What clients keep of a site's and a tenant's state without asking again.
 TRUST_S = 1.0
 TIMEOUT_S = 0.25
+TENANTS_KEPT_MAX = 10_000
 NONCE_LENGTH = 16
 # Said of what a complete site does not have.
 _OF_COMPLETENESS = frozenset({Reason.UNKNOWN_CUSTOMER, Reason.UNKNOWN_FEATURE, Reason.NOT_ENTITLED})
@@ -125,9 +126,13 @@ class EdgeStore:
             self.redis.sadd(layout.WANTS, *low)
         return answers
 
+    def places(self, tenant: str, feature: str) -> int:
+        """The decimal places of a feature's units."""
+        return self._known(tenant).tenant.places.get(feature, 0)
+
     def _site_has_changed(self, tenant: str) -> bool:
         """Whether the site says another thing of itself than was trusted; it may have been emptied within the second."""
-        _, trusted = self._sites[tenant]
+        trusted = self._known(tenant)
         read = self._site_read(tenant)
         self._sites[tenant] = (time.monotonic(), read)
         return (read.is_complete, read.tenant) != (trusted.is_complete, trusted.tenant)
@@ -156,10 +161,7 @@ class EdgeStore:
 
     def site(self, tenant: str, feature: str, now_ms: int) -> Site:
         """The site's state as clients know it: read once a second, and not for each decision."""
-        known_at_s, known = self._sites.get(tenant, (0.0, None))
-        if known is None or time.monotonic() - known_at_s > TRUST_S:
-            known = self._site_read(tenant)
-            self._sites[tenant] = (time.monotonic(), known)
+        known = self._known(tenant)
         age_ms = 0 if known.synced_at_ms is None else max(0, now_ms - known.synced_at_ms)
         return Site(
             is_complete=known.is_complete,
@@ -168,6 +170,15 @@ class EdgeStore:
             max_stale_ms=known.tenant.max_stale_s * 1000,
             is_feature_known=feature in known.tenant.features or not known.is_complete,
         )
+
+    def _known(self, tenant: str) -> _SiteKnown:
+        known_at_s, known = self._sites.get(tenant, (0.0, None))
+        if known is None or time.monotonic() - known_at_s > TRUST_S:
+            known = self._site_read(tenant)
+            if len(self._sites) >= TENANTS_KEPT_MAX:
+                self._sites.clear()
+            self._sites[tenant] = (time.monotonic(), known)
+        return known
 
     def _site_read(self, tenant: str) -> _SiteKnown:
         meta = self.meta()
@@ -179,6 +190,12 @@ class EdgeStore:
         )
         return _SiteKnown(record, meta.is_complete, meta.synced_at_ms)
 
+    def decision_without_site(self, tenant: str) -> Answer:
+        """What is answered where the site's Redis cannot be asked: the policy that was last known, or allow."""
+        _, known = self._sites.get(tenant, (0.0, None))
+        on_unknown = known.tenant.on_unknown if known else "allow"
+        return Answer(Decision(on_unknown == "allow", Reason.UNKNOWN_CUSTOMER, is_stale=True))
+
     def settle(self, tenant: str, customer: str, feature: str, reservation_id: str, now_ms: int) -> bool:
         """Settle a reservation: its units are used. False where it is not open any more."""
         return self._end(1, tenant, customer, feature, reservation_id, now_ms)
@@ -186,6 +203,10 @@ class EdgeStore:
     def release(self, tenant: str, customer: str, feature: str, reservation_id: str, now_ms: int) -> bool:
         """Release a reservation: its units were not used. False where it is not open any more."""
         return self._end(0, tenant, customer, feature, reservation_id, now_ms)
+
+    def unsettle(self, tenant: str, customer: str, feature: str, reservation_id: str, now_ms: int) -> None:
+        """Give back what was settled a moment ago, because its event was refused. Call it once."""
+        self._end(2, tenant, customer, feature, reservation_id, now_ms)
 
     def _end(self, settles: int, tenant: str, customer: str, feature: str, id: str, now_ms: int) -> bool:
         keys = [

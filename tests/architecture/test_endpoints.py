@@ -17,6 +17,8 @@ from drf_spectacular.generators import SchemaGenerator
 
 from aforo.kernel.clock import clock_at
 from billing.services.bill_runs import bill_run_work
+from entitlements.api.access import central_store
+from entitlements.records import CustomerRecord, FeatureRecord
 from metering.writer import Writer
 from tests.api.conftest import Api
 from tests.workspaces import workspace
@@ -78,6 +80,7 @@ class World:
         with clock_at(datetime(2026, 3, 1, 9, tzinfo=UTC)):
             self._catalog()
         with clock_at(MAY):
+            self._site()
             self._usage()
             self._money()
 
@@ -131,6 +134,14 @@ class World:
                 "recurring_id": recurring["id"],
             },
         }
+
+    def _site(self) -> None:
+        tenant = "owner/live"
+        record = {"tenant": tenant, "customer": MARK, "version": 1, "as_of_ms": 0}
+        feature = FeatureRecord(**record, feature=MARK, kind="metered")
+        central_store().apply([CustomerRecord(**record), feature])
+        asked = self.made("/v1/canAccess", {"tenantId": MARK, "featureKey": MARK, "reserve": True}, 200)
+        self.names["reservations"] = {"reservation_id": asked["reservation"]["id"]}
 
     def _usage(self) -> None:
         event = {
