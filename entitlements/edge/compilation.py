@@ -35,15 +35,14 @@ class Compiled:
 
 def tenant_record(tenant: Tenant) -> TenantRecord:
     policy = edge_policy_for(tenant)
+    features = list(features_for(tenant, is_archived=False).order_by("code"))
     return TenantRecord(
         tenant=tenant_text(tenant),
         version=0,
         on_unknown=policy.on_unknown,
         max_stale_s=policy.max_stale_s,
-        features={
-            feature.code: feature.kind.lower()
-            for feature in features_for(tenant, is_archived=False).order_by("code")
-        },
+        features={feature.code: feature.kind.lower() for feature in features},
+        places={feature.code: feature.decimal_places for feature in features if feature.decimal_places},
     )
 
 
