@@ -4,6 +4,7 @@ from django.urls import path
 
 from .api.access import CanAccessBatchView, CanAccessView, ReservationSettleView, ReservationView
 from .api.feed import ChangesView
+from .api.reconciliation import ReconciliationView
 
 urlpatterns = [
     path("canAccess", CanAccessView.as_view(), name="can-access"),
@@ -13,4 +14,5 @@ urlpatterns = [
         "reservations/<str:reservation_id>/settle", ReservationSettleView.as_view(), name="reservation-settle"
     ),
     path("edge/changes", ChangesView.as_view(), name="edge-changes"),
+    path("edge/reconciliation", ReconciliationView.as_view(), name="edge-reconciliation"),
 ]

@@ -82,6 +82,16 @@ class LeaseState:
     taken: int
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the site counts of a feature: billed usage as it was told, and units beside it that are not billed yet."""
+
+    version: int
+    window_start_ms: int | None
+    used: int
+    held: int
+
+
 class EdgeStore:
     """The Redis of a site; safe between threads. url: as redis://host:port/0.
 
@@ -252,6 +262,30 @@ class EdgeStore:
             for key in keys:
                 pipeline.hget(key, "ver")
             return [None if one is None else int(one) for one in pipeline.execute()]
+
+    def counted(self, tenant: str, names: Sequence[tuple[str, str]]) -> list[Counted | None]:
+        """What the site counts of each customer's feature; None where it has no record of it."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for customer, feature in names:
+                pipeline.hmget(
+                    layout.feature_key(tenant, customer, feature),
+                    "ver",
+                    "ws",
+                    "u",
+                    "rm",
+                    "lw",
+                    "lt",
+                    "ls",
+                    "lo",
+                )
+            found = [[_number(cell) for cell in one] for one in pipeline.execute()]
+        counted = []
+        for version, start, used, is_removed, of_start, taken, settled, loose in found:
+            is_present = version is not None and not is_removed
+            # A lease of another window counts for nothing in this one.
+            leased = (taken or 0) - (settled or 0) if of_start == start else 0
+            counted.append(Counted(version, start, used or 0, leased + (loose or 0)) if is_present else None)
+        return counted
 
     def api_key(self, public_id: str) -> KeyRecord | None:
         document = self.redis.hget(layout.api_key_key(public_id), "document")

@@ -1,4 +1,4 @@
-"""GET /metrics: the backlog of the event log, in the text that Prometheus reads."""
+"""GET /metrics: the backlog of the event log and what apps above add, in the text that Prometheus reads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from ..backlog import ShardBacklog, backlogs, spool_waiting_bytes
 
@@ -38,6 +39,13 @@ _SHARD = (
     ),
 )
 
+_sources: list[Collector] = []
+
+
+def metrics_add(source: Collector) -> None:
+    """Called once by an app above, in its `apps.py`, for what it has to say."""
+    _sources.append(source)
+
 
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answered with METRICS_TOKEN as a bearer token; without one to this host itself alone."""
@@ -46,7 +54,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
             "Ask from this host, or set METRICS_TOKEN and send it as a bearer token.\n", status=403
         )
     registry = CollectorRegistry()
-    registry.register(_Backlog())
+    for source in (_Backlog(), *_sources):
+        registry.register(source)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -62,7 +71,7 @@ def _is_allowed(request: HttpRequest) -> bool:
         return False
 
 
-class _Backlog:
+class _Backlog(Collector):
     """What is not known now is left out: an old number would look like a present one."""
 
     def collect(self) -> Iterator[Metric]:

@@ -231,6 +231,8 @@ SHOWS = sorted(
         "/v1/exchange-rates",
         # Shows what the publisher has made; tests/entitlements/edge/test_feed.py asks it by two tenants.
         "/v1/edge/changes",
+        # Counters of metered features, of which the owner has none; as the one above.
+        "/v1/edge/reconciliation",
     }
 )
 

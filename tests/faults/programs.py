@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
+import psycopg
 from django.conf import settings
 from django.db import connection
 
@@ -23,6 +24,7 @@ from aforo.runtime.supervisor import application
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 WRITER = ("manage.py", "writer")
+PUBLISHER = ("manage.py", "publisher")
 # How often the faults are repeated; `make faults` does it more often.
 TIMES = int(os.environ.get("FAULT_TIMES", "1"))
 
@@ -120,3 +122,22 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
     while not holds():
         assert time.monotonic() < end, f"waited {PATIENCE_S} s for {what}"
         time.sleep(0.01)
+
+
+@contextmanager
+def store_closed():
+    """The store refuses every new connection to this test's database, and has cut all but our own."""
+    name = connection.settings_dict["NAME"]
+    # From beside: a database cannot be closed by a session in it.
+    elsewhere = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/postgres"))
+    with psycopg.connect(elsewhere, autocommit=True) as beside:
+        try:
+            beside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            cut = beside.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
+                [name, connection.connection.info.backend_pid],
+            )
+            assert cut.fetchone()[0] >= 1
+            yield
+        finally:
+            beside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')

@@ -6,17 +6,13 @@ import os
 import random
 import signal
 import time
-from contextlib import contextmanager
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
-from django.db import connection
 
 from metering.models import Event, LogPosition
 
 from .journal import Sender
-from .programs import TIMES, WRITER, is_frozen, kill, program, wait_until
+from .programs import TIMES, WRITER, is_frozen, kill, program, store_closed, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -100,25 +96,6 @@ def test_a_writer_that_was_stopped_in_a_transaction_is_replaced_and_cannot_commi
             assert stopped.poll() is None
 
     journal.check()
-
-
-@contextmanager
-def store_closed():
-    """The store refuses every new connection to this test's database, and has cut all but our own."""
-    name = connection.settings_dict["NAME"]
-    # From beside: a database cannot be closed by a session in it.
-    elsewhere = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/postgres"))
-    with psycopg.connect(elsewhere, autocommit=True) as beside:
-        try:
-            beside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-            cut = beside.execute(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
-                [name, connection.connection.info.backend_pid],
-            )
-            assert cut.fetchone()[0] >= 1
-            yield
-        finally:
-            beside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
 @pytest.mark.promise("P27", "P88")
