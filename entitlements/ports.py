@@ -1,11 +1,15 @@
-"""What entitlements asks of billing above it: which plans, offerings and contracts there are, and what has changed hands."""
+"""What entitlements asks of billing above it: which plans, offerings and contracts there are, what has changed hands, and what
+customers earn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Protocol
 
-from aforo.tenancy.models import Tenant
+from aforo.kernel.periods import Period
+from aforo.tenancy.models import Customer, Tenant
 
 from .resolution import Layer
 
@@ -27,6 +31,21 @@ class StandingSource(Protocol):
         """
 
 
+class RevenueSource(Protocol):
+    """What customers earn the tenant, by billing's own rating; filled by billing."""
+
+    def accrued(
+        self, tenant: Tenant, customer: Customer, windows: Sequence[Period]
+    ) -> list[dict[str, Decimal]]:
+        """Of each window the revenue of its usage and its share of the fees, by currency, before discounts and taxes.
+
+        Usage is that of the UTC hours that begin in the window. The same for windows that are past and for one that ends now.
+        """
+
+    def exchange_rate(self, tenant: Tenant, base: str, quote: str, on: date) -> Decimal | None:
+        """How many of *quote* one of *base* was on a day, as the tenant recorded it; None where it did not."""
+
+
 class NoSubscriptions:
     """The source of an installation without billing."""
 
@@ -39,6 +58,18 @@ class NoOwners:
 
     def codes(self, tenant: Tenant, layer: Layer) -> Sequence[tuple[str, str]]:
         return ()
+
+
+class NoRevenue:
+    """The revenue of an installation without billing."""
+
+    def accrued(
+        self, tenant: Tenant, customer: Customer, windows: Sequence[Period]
+    ) -> list[dict[str, Decimal]]:
+        return [{} for _ in windows]
+
+    def exchange_rate(self, tenant: Tenant, base: str, quote: str, on: date) -> Decimal | None:
+        return None
 
 
 _owners: EntitlementOwners = NoOwners()
@@ -65,3 +96,16 @@ def standing_source_fill(source: StandingSource) -> None:
     """Called once by the app that knows subscriptions, in its `apps.py`."""
     global _standings
     _standings = source
+
+
+_revenue: RevenueSource = NoRevenue()
+
+
+def revenue_source() -> RevenueSource:
+    return _revenue
+
+
+def revenue_source_fill(source: RevenueSource) -> None:
+    """Called once by the app that rates usage, in its `apps.py`."""
+    global _revenue
+    _revenue = source

@@ -44,7 +44,7 @@ def audit_verify(tenant: Tenant, *, known_head: str | None = None) -> AuditVerdi
     known_head: "sequence:hash" as an earlier verdict said and somebody kept elsewhere. Without one, nobody can see that the
     last entries were cut off together with the head that names them.
     """
-    # One snapshot, so that what is appended meanwhile is not taken for wrong.
+    # Under the lock of the head, so that what is appended meanwhile is not taken for wrong.
     with transaction.atomic():
         head = AuditHead.objects.of(tenant).select_for_update().first()
         return _walked(tenant, head, known_head)

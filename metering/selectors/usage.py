@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
+from aforo.kernel.decimals import EXACT
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Tenant
@@ -37,6 +38,7 @@ CROSS JOIN LATERAL (
 ) AS bucket
 """
 _COUNTED = f"SELECT place, sum(count) {_WANTED} GROUP BY place"
+_SUMS_BY_DIMENSIONS = f"SELECT place, dimensions, sum(count), sum(sum) {_WANTED} GROUP BY place, dimensions"
 _BUCKETS = f"""
 SELECT place, hour, dimensions, count, value_count, sum, max, min, latest_at, latest_key, latest_value {_WANTED}
 """
@@ -230,6 +232,21 @@ def events_counted(*, tenant: Tenant, wanted: Sequence[Collection[Wanted]]) -> l
     for place, count in _rows(_COUNTED, tenant, asked):
         counted[place] = int(count)
     return counted
+
+
+def quantities_by_dimensions(*, tenant: Tenant, wanted: Sequence[Wanted]) -> list[dict[Dimensions, Decimal]]:
+    """What was counted in the hours that begin in each period, before any conversion: one query, whatever it is asked for.
+
+    Of meters that count or sum; of the others there is nothing.
+    """
+    found: list[dict[Dimensions, Decimal]] = [{} for _ in wanted]
+    asked = [(place, one) for place, one in enumerate(wanted) if one.meter.aggregation in _SUMMED]
+    for place, text, count, summed in _rows(_SUMS_BY_DIMENSIONS, tenant, asked):
+        meter = wanted[place].meter
+        dimensions = _dimensions(text, meter)
+        quantity = Decimal(count) if meter.aggregation is Aggregation.COUNT else summed
+        found[place][dimensions] = EXACT.add(found[place].get(dimensions, Decimal(0)), quantity)
+    return found
 
 
 def _whole_hours(wanted: Wanted) -> Wanted:

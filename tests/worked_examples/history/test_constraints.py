@@ -19,6 +19,7 @@ EMPTY_IS_MEANT = {
     "credit_note_sequence": "a draft has no number",
     "invoice_number": "a draft has no number",
     "invoice_sequence": "a draft has no number",
+    "edge_record_name": "a record of a tenant or a customer is of no feature",
     "margin_policy_one_active": "a global policy names no owner, and one of them is active",
     "correction_replacement": "a voided event has no event in its place",
     "wallet_burn_once": "a burn is of an invoice or of a hold, which a check constraint says",
