@@ -6,6 +6,7 @@ units of 10 to the minus `places`: 4.50 GB with two places are 450.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -60,7 +61,8 @@ class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     lease: its number in the store. edge, epoch: the site, and the life of its Redis, that hold it.
     granted: units handed out so far. settled: units of its reservations that are billed usage by now.
-    has_more: units of the quota are left that no site has.
+    has_more: units of the quota are left that the site does not have. is_recalled: another site wants what this one does
+    not need.
     """
 
     lease: int
@@ -69,6 +71,7 @@ class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     granted: int
     settled: int
     has_more: bool = True
+    is_recalled: bool = False
 
 
 class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True, tag="feature"):
@@ -118,3 +121,8 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, tag="key"):
 
 
 EdgeRecord = TenantRecord | CustomerRecord | FeatureRecord | KeyRecord
+
+
+def milliseconds(at: datetime) -> int:
+    """Since the epoch, rounded down."""
+    return int(at.timestamp() * 1000)

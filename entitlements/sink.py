@@ -9,6 +9,7 @@ from aforo.tenancy.models import Tenant
 from metering.ports import CountedUsage
 
 from .selectors.features import metrics_counted
+from .services.leases import reservations_settled
 from .services.touched import touched
 
 
@@ -20,8 +21,13 @@ class EdgeSink:
         if not counted:
             return
         customers: dict[int, set[int]] = defaultdict(set)
+        reserved: dict[int, list[tuple[int, str]]] = defaultdict(list)
         for one in usage:
             if (one.tenant_id, one.metric) in counted:
                 customers[one.tenant_id].add(one.customer_id)
+                if isinstance(one.reservation_id, str):
+                    reserved[one.tenant_id].append((one.customer_id, one.reservation_id))
+        for tenant_id in sorted(reserved):
+            reservations_settled(tenant_id=tenant_id, reservations=reserved[tenant_id])
         for tenant in Tenant.objects.filter(pk__in=customers).order_by("pk"):
             touched(tenant=tenant, customer_ids=customers[tenant.pk])

@@ -4,6 +4,7 @@ from django.urls import path
 
 from .api.access import CanAccessBatchView, CanAccessView, ReservationSettleView, ReservationView
 from .api.feed import ChangesView
+from .api.leases import LeasesView
 from .api.reconciliation import ReconciliationView
 
 urlpatterns = [
@@ -15,4 +16,5 @@ urlpatterns = [
     ),
     path("edge/changes", ChangesView.as_view(), name="edge-changes"),
     path("edge/reconciliation", ReconciliationView.as_view(), name="edge-reconciliation"),
+    path("edge/leases", LeasesView.as_view(), name="edge-leases"),
 ]

@@ -1,7 +1,7 @@
 -- Take a record over, unless the site has it or a newer one.
 -- KEYS  the record's hash
 -- ARGV  version, how many fields, then name and value of each; of a feature then, where the site holds a lease of the window:
---       lease, window start ms, granted, settled, more left (1 or 0)
+--       lease, window start ms, granted, settled, more left (1 or 0), recalled (1 or 0)
 -- Returns  1 where it was taken over, else 0
 local has, count = redis.call('HGET', KEYS[1], 'ver'), tonumber(ARGV[2])
 local is_newer = not has or has == '' or tonumber(has) < tonumber(ARGV[1])
@@ -17,11 +17,11 @@ if ARGV[at] then
   local of = tonumber(held[1] or 0)
   if of < lease then
     redis.call('HSET', KEYS[1], 'ln', ARGV[at], 'lw', ARGV[at + 1], 'lg', ARGV[at + 2], 'lr', '0', 'ls', ARGV[at + 3],
-      'lt', ARGV[at + 3], 'lm', ARGV[at + 4])
+      'lt', ARGV[at + 3], 'lm', ARGV[at + 4], 'lc', ARGV[at + 5])
   elseif of == lease then
     if tonumber(held[2]) < granted then redis.call('HSET', KEYS[1], 'lg', ARGV[at + 2]) end
     if tonumber(held[3]) < settled then redis.call('HSET', KEYS[1], 'ls', ARGV[at + 3]) end
-    redis.call('HSET', KEYS[1], 'lm', ARGV[at + 4])
+    redis.call('HSET', KEYS[1], 'lm', ARGV[at + 4], 'lc', ARGV[at + 5])
   end
 end
 return is_newer and count > 0 and 1 or 0

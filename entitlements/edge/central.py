@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+
 from django.conf import settings
+from django.db import Error as StoreError
+from django.db import connections
 
 from aforo.kernel.clock import now
+from aforo.tenancy.models import Tenant
 
-from .feed import changes_after, milliseconds
+from ..records import milliseconds
+from ..renewals import LeaseReply, LeaseRequest
+from ..services.leases import leases_renew
+from .feed import changes_after
+from .keeper import Keeper
 from .store import EdgeStore, record_key
 
 # Records of one round trip, and round trips of one turn.
 PAGE = 1_000
 PAGES_MAX = 10
+
+
+class PlainCentre:
+    """Hands out units to the central site, by plain calls."""
+
+    def renew(self, tenant: str, edge: str, epoch: str, requests: Sequence[LeaseRequest]) -> list[LeaseReply]:
+        slug, _, environment = tenant.rpartition("/")
+        row = Tenant.objects.get(slug=slug, environment=environment)
+        return leases_renew(tenant=row, edge=edge, epoch=epoch, requests=requests)
+
+
+def central_leases_keep(stop: threading.Event) -> None:
+    """Keep the central site's leases until told to stop; in a thread of its own, with its own connection."""
+    try:
+        Keeper(EdgeStore(settings.REDIS_URL), PlainCentre()).run(stop, outage=(StoreError,))
+    finally:
+        connections.close_all()
 
 
 class CentralSite:

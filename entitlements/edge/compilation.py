@@ -13,13 +13,21 @@ from decimal import Decimal
 from aforo.tenancy.models import ApiKey, Customer, Tenant
 
 from ..margin import MarginStanding
-from ..records import CustomerRecord, EdgeRecord, FeatureRecord, KeyRecord, LeaseRecord, TenantRecord
+from ..records import (
+    CustomerRecord,
+    EdgeRecord,
+    FeatureRecord,
+    KeyRecord,
+    LeaseRecord,
+    TenantRecord,
+    milliseconds,
+)
 from ..selectors.features import edge_policy_for, features_for
 from ..selectors.leases import leases_of
 from ..selectors.margin import margin_standing
 from ..selectors.terms import CustomerTerms, FeatureTerms, feature_terms
 from ..selectors.usage import Asked, used_of
-from .feed import milliseconds, tenant_text
+from .feed import tenant_text
 
 # A sliding window moves all the time; what has left it is seen so late, or by the next usage.
 SLIDING_EVERY = timedelta(seconds=5)

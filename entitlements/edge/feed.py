@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from aforo.tenancy.models import Tenant
 
 from ..models import EdgeRecordKind, EdgeRecordRow
-from ..records import CustomerRecord, EdgeRecord, FeatureRecord, KeyRecord, TenantRecord
+from ..records import CustomerRecord, EdgeRecord, FeatureRecord, KeyRecord, TenantRecord, milliseconds
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(EdgeRecord)
@@ -37,11 +37,6 @@ WHERE old.body <> excluded.body
 def tenant_text(tenant: Tenant) -> str:
     """acme_corp/live: how the edge names a tenant."""
     return f"{tenant.slug}/{tenant.environment}"
-
-
-def milliseconds(at: datetime) -> int:
-    """Since the epoch, rounded down."""
-    return int(at.timestamp() * 1000)
 
 
 def records_write(*, tenant: Tenant, records: Sequence[EdgeRecord], at: datetime) -> int:

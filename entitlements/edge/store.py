@@ -104,6 +104,7 @@ class EdgeStore:
         self._decide = self._script("decide")
         self._reservation = self._script("reservation")
         self._apply = self._script("apply")
+        self._return = self._script("return")
         self._synced = self.redis.register_script(_SYNCED)
         self._sites: dict[str, tuple[float, _SiteKnown]] = {}
 
@@ -229,6 +230,7 @@ class EdgeStore:
 
     def apply(self, records: Iterable[EdgeRecord]) -> int:
         """Take records over; returns how many were newer than what the site had."""
+        records = list(records)
         epoch = self.meta().epoch
         with self.redis.pipeline(transaction=False) as pipeline:
             for record in records:
@@ -244,7 +246,13 @@ class EdgeStore:
                     ],
                     client=pipeline,
                 )
-            return sum(pipeline.execute())
+            applied = sum(pipeline.execute())
+        self.wants_add(
+            (record.tenant, record.customer, record.feature)
+            for record in records
+            if isinstance(record, FeatureRecord) and _is_recalled(record, self.edge, epoch)
+        )
+        return applied
 
     def lease_apply(
         self, tenant: str, customer: str, feature: str, window_start_ms: int | None, lease: LeaseRecord
@@ -340,6 +348,10 @@ class EdgeStore:
         if texts:
             self.redis.sadd(layout.WANTS, *texts)
 
+    def lease_return(self, tenant: str, customer: str, feature: str) -> int:
+        """Give back what a lease does not need, where it is recalled; returns what it has given back in all."""
+        return int(self._return(keys=[layout.feature_key(tenant, customer, feature)]))
+
     def lease_state(self, tenant: str, customer: str, feature: str) -> LeaseState:
         """What the site counts of the feature's lease; all zero where it has none."""
         key = layout.feature_key(tenant, customer, feature)
@@ -419,8 +431,19 @@ def _lease_of(record: EdgeRecord, edge: str, epoch: str) -> list[str | int]:
     return []
 
 
+def _is_recalled(record: FeatureRecord, edge: str, epoch: str) -> bool:
+    return any(lease.is_recalled and (lease.edge, lease.epoch) == (edge, epoch) for lease in record.leases)
+
+
 def _lease_cells(lease: LeaseRecord, window_start_ms: int | None) -> list[str | int]:
-    return [lease.lease, _cell(window_start_ms), lease.granted, lease.settled, int(lease.has_more)]
+    return [
+        lease.lease,
+        _cell(window_start_ms),
+        lease.granted,
+        lease.settled,
+        int(lease.has_more),
+        int(lease.is_recalled),
+    ]
 
 
 def _cell(number: int | None) -> str | int:

@@ -4,6 +4,7 @@ from .edge_record import EdgeRecordKind, EdgeRecordRow, PublisherState
 from .entitlement import Entitlement
 from .feature import Feature
 from .grant import Grant
+from .lease import Lease, QuotaPool, Settlement
 from .margin import CostRate, ImportedCost, MarginEvent, MarginPolicy, MarginState
 from .policy import EdgePolicy
 from .standing import Holding, Standing
@@ -18,9 +19,12 @@ __all__ = [
     "Grant",
     "Holding",
     "ImportedCost",
+    "Lease",
     "MarginEvent",
     "MarginPolicy",
     "MarginState",
     "PublisherState",
+    "QuotaPool",
+    "Settlement",
     "Standing",
 ]

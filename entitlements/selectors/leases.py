@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
 from aforo.tenancy.models import Tenant
 
+from ..models import Lease
 from ..records import LeaseRecord
 
 # A customer's row, a feature's code, and the start of the window.
@@ -15,4 +17,31 @@ PoolName = tuple[int, str, datetime | None]
 
 def leases_of(tenant: Tenant, pools: Sequence[PoolName]) -> dict[PoolName, tuple[LeaseRecord, ...]]:
     """The leases of each window, in the order of their numbers; of those that have any."""
-    return {}
+    asked = set(pools)
+    found: dict[PoolName, list[LeaseRecord]] = defaultdict(list)
+    rows = (
+        Lease.objects.of(tenant)
+        .filter(
+            pool__customer__in={customer for customer, _, _ in asked},
+            pool__window_start__in={start for _, _, start in asked},
+        )
+        .select_related("pool__feature")
+        .order_by("pk")
+    )
+    for row in rows:
+        name = (row.pool.customer_id, row.pool.feature.code, row.pool.window_start)
+        if name in asked:
+            found[name].append(lease_record(row))
+    return {name: tuple(leases) for name, leases in found.items()}
+
+
+def lease_record(row: Lease, *, has_more: bool = True) -> LeaseRecord:
+    return LeaseRecord(
+        lease=row.pk,
+        edge=row.edge,
+        epoch=row.epoch,
+        granted=row.granted,
+        settled=row.settled,
+        has_more=has_more,
+        is_recalled=row.is_recalled,
+    )

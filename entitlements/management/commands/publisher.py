@@ -10,13 +10,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as StoreError
 from redis import RedisError
 
+from entitlements.edge.central import central_leases_keep
 from entitlements.edge.publisher import Publisher
 
 
 class Command(BaseCommand):
     help = (
         "Publish to the edge who may use what and how much is left: compile what changed, bring the central site's Redis up to "
-        "it, and repair both every 30 s. Runs until SIGTERM or Ctrl-C. A second publisher waits, and takes over when the first "
+        "it, repair both every 30 s, and renew the site's leases of hard quotas. Runs until SIGTERM or Ctrl-C. A second publisher waits, and takes over when the first "
         "is gone."
     )
     requires_system_checks = ()
@@ -35,7 +36,10 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        leases = threading.Thread(target=central_leases_keep, args=(stop,), daemon=True)
+        leases.start()
         Publisher(stop).run()
+        leases.join(timeout=5)
 
     def _once(self) -> None:
         try:

@@ -13,9 +13,9 @@ from aforo.tenancy.models import ApiKey, Customer
 from aforo.tenancy.services.api_keys import api_key_create, api_key_revoke
 from entitlements.decision import Ask, Reason
 from entitlements.edge import layout
-from entitlements.edge.feed import milliseconds
 from entitlements.edge.publisher import Publisher
 from entitlements.models import EdgeRecordRow, Entitlement, PublisherState
+from entitlements.records import milliseconds
 from entitlements.services.entitlements import entitlement_create, entitlement_remove
 from entitlements.services.features import edge_policy_set
 from metering.models import Event
