@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from aforo.http.fields import AmountField, DayField, RateField
 from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
 
 from ..models import Charge, Contract, ContractCommitment
 from ..selectors.contracts import undercuts
-from .fields import AmountField, DayField, RateField
 
 # Named for the description of the API (ENUM_NAME_OVERRIDES).
 COMMITMENT_KINDS = ContractCommitment.Kind.choices

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from aforo.http.fields import AmountField, RateField
 from aforo.http.serializers import InstantField, StrictSerializer
 
 from ..models import Coupon
-from .fields import AmountField, RateField
 
 # Named for the description of the API (ENUM_NAME_OVERRIDES).
 COUPON_KINDS = Coupon.Kind.choices

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from aforo.http.fields import AmountField
 from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
 
 from ..models import CreditNote
-from .fields import AmountField
 
 # Named for the description of the API (ENUM_NAME_OVERRIDES).
 CREDIT_NOTE_STATUSES = CreditNote.Status.choices

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from aforo.http.fields import AmountField
 from aforo.http.serializers import StrictSerializer
 
 from ..models import Offering
 from ..models.catalog import TRIAL_DAYS_MAX, Interval
-from .fields import AmountField
 
 OFFERING_KINDS = Offering.Kind.choices
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from aforo.http.fields import DayField, RateField
 from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
 
 from ..models import Subscription
 from ..models.catalog import TRIAL_DAYS_MAX, Interval
 from ..models.subscription import SubscriptionState
-from .fields import DayField, RateField
 from .invoices import PeriodSerializer
 
 PERIODS_MAX = 120

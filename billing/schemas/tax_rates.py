@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from aforo.http.fields import DayField, RateField
 from aforo.http.serializers import PageQuery, StrictSerializer
-
-from .fields import DayField, RateField
 
 
 class NewTaxRateSerializer(StrictSerializer):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from aforo.http.fields import AmountField, DayField
 from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
 
 from ..models import RecurringGrant, WalletTopUp
-from .fields import AmountField, DayField
 
 # Named for the description of the API (ENUM_NAME_OVERRIDES).
 TOP_UP_STATUSES = WalletTopUp.Status.choices

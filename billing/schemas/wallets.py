@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from aforo.http.fields import AmountField
 from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
 
 from ..models import WalletGrant, WalletHold
 from ..models.wallet import MOVEMENT_KINDS
-from .fields import AmountField
 
 # Named for the description of the API (ENUM_NAME_OVERRIDES).
 GRANT_KINDS = WalletGrant.Kind.choices

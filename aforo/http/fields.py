@@ -1,4 +1,4 @@
-"""Fields that billing's requests and answers share: prices, amounts, local days."""
+"""Fields that requests and answers of several apps share: prices, amounts, local days."""
 
 from __future__ import annotations
 
