@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 from rest_framework import serializers
 
+from aforo.http.fields import AmountField, DayField, RateField
+from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
+from aforo.kernel.decimals import trimmed
+
 from .decision import Reason
+from .models import MarginEvent, MarginPolicy
+from .models.margin import Action
+
+# Named for the description of the API (ENUM_NAME_OVERRIDES).
+MARGIN_ACTIONS = Action.choices
+MARGIN_EVENT_KINDS = MarginEvent.Kind.choices
+MARGIN_SCOPES = MarginPolicy.Scope.choices
+MARGIN_WINDOWS = MarginPolicy.Window.choices
+MARGIN_MODES = MarginPolicy.Mode.choices
+_COUNT_MAX = 2_147_483_647
+
+
+class TrimmedField(serializers.DecimalField):
+    """An exact number, answered as it would be written: 12.5."""
+
+    def to_representation(self, value: Decimal) -> str:
+        return trimmed(value)
+
+
+class FloorField(TrimmedField):
+    """A percentage or points of one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_digits=7, decimal_places=2, **options)
 
 
 class AccessRequestSerializer(serializers.Serializer):
@@ -74,4 +105,195 @@ class ReservationEndSerializer(serializers.Serializer):
     status = serializers.ChoiceField(["settled", "released"])
     event_reservation_id = serializers.CharField(
         required=False, help_text="What the event carries as property reservation_id."
+    )
+
+
+class MarginPolicyChangeSerializer(StrictSerializer):
+    name = serializers.CharField(required=False, max_length=200)
+    scope = serializers.ChoiceField(MARGIN_SCOPES, required=False, help_text="GLOBAL if left out.")
+    owner = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=255,
+        help_text="Code of the rate plan, or the customer's external_id; empty for GLOBAL.",
+    )
+    window = serializers.ChoiceField(MARGIN_WINDOWS, required=False, help_text="BILLING if left out.")
+    window_days = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=90, help_text="DAYS: so many, today included."
+    )
+    floor_1 = FloorField(required=False, help_text="L1 in percent; 20 if left out.")
+    floor_2 = FloorField(required=False, help_text="L2; 10.")
+    floor_3 = FloorField(required=False, help_text="L3; 0.")
+    hysteresis = FloorField(required=False, help_text="Points above a floor at which its level is left; 5.")
+    minimum_revenue = AmountField(required=False, help_text="A window with less is not judged; 0.")
+    currency = serializers.CharField(required=False, help_text="Revenue and cost are compared in it; yours.")
+    mode = serializers.ChoiceField(MARGIN_MODES, required=False, help_text="ALERT if left out.")
+    throttle_percent = serializers.IntegerField(
+        required=False, min_value=1, max_value=100, help_text="Of the calls that L2 refuses; 50."
+    )
+    downgrades = serializers.DictField(
+        child=serializers.CharField(),
+        required=False,
+        help_text='What L2 serves instead of refusing: {"gpt-4o": "gpt-4o-mini"}.',
+    )
+    retry_after_2_s = serializers.IntegerField(
+        required=False, min_value=0, max_value=_COUNT_MAX, help_text="Seconds; 60."
+    )
+    retry_after_3_s = serializers.IntegerField(
+        required=False, min_value=0, max_value=_COUNT_MAX, help_text="Seconds; 1800."
+    )
+    is_active = serializers.BooleanField(required=False)
+
+
+class NewMarginPolicySerializer(MarginPolicyChangeSerializer):
+    code = serializers.CharField(max_length=64)
+    name = serializers.CharField(max_length=200)
+
+
+class MarginPolicySerializer(NewMarginPolicySerializer):
+    created_at = InstantField()
+
+
+class MarginPoliciesQuery(PageQuery):
+    scope = serializers.ChoiceField(MARGIN_SCOPES, required=False)
+    is_active = serializers.BooleanField(required=False, default=None, allow_null=True)
+
+
+class NewCostRateSerializer(StrictSerializer):
+    meter = serializers.CharField(help_text="Its key; a meter that counts or sums.")
+    dimensions = serializers.DictField(
+        child=serializers.CharField(),
+        required=False,
+        help_text='Usage with these: {"model": "gpt-4o"}; of several rates the one that names most counts.',
+    )
+    unit_cost = RateField(min_value=0, help_text="Of one unit as it is counted, before any conversion.")
+    currency = serializers.CharField(required=False, help_text="Yours if left out.")
+    starts_at = InstantField(help_text="Usage from this hour on …")
+    ends_at = InstantField(required=False, allow_null=True, help_text="… until this one; null: without end.")
+
+
+class CostRateSerializer(NewCostRateSerializer):
+    id = serializers.UUIDField()
+    meter = serializers.CharField(source="meter.key")
+
+
+class CostRateEndSerializer(StrictSerializer):
+    ends_at = InstantField()
+
+
+class CostRatesQuery(PageQuery):
+    meter = serializers.CharField(required=False, help_text="Its key.")
+
+
+class ImportedCostSerializer(StrictSerializer):
+    customer = serializers.CharField(source="customer.external_id")
+    on = DayField(help_text="A day in the customer's zone.")
+    amount = TrimmedField(max_digits=28, decimal_places=6)
+    currency = serializers.CharField()
+    source = serializers.CharField(max_length=100, help_text="Where the figure is from, such as openai.")
+    external_key = serializers.CharField(max_length=255, help_text="The source's own name of the figure.")
+
+
+class NewImportedCostSerializer(ImportedCostSerializer):
+    customer = serializers.CharField(help_text="external_id")
+    currency = serializers.CharField(required=False, help_text="Yours if left out.")
+
+
+class CostsImportSerializer(StrictSerializer):
+    costs = NewImportedCostSerializer(many=True, max_length=10_000)
+
+
+class CostsImportedSerializer(serializers.Serializer):
+    added = serializers.IntegerField()
+    changed = serializers.IntegerField(help_text="Known figures with another amount, day or customer.")
+    same = serializers.IntegerField()
+
+
+class ImportedCostsQuery(PageQuery):
+    customer = serializers.CharField(required=False, help_text="external_id")
+    source = serializers.CharField(required=False)
+    first_on = DayField(required=False)
+    last_on = DayField(required=False)
+
+
+class MarginSerializer(serializers.Serializer):
+    customer = serializers.CharField(source="customer.external_id")
+    policy = serializers.CharField(source="policy.code", allow_null=True, default=None)
+    level = serializers.IntegerField(help_text="0 to 3.")
+    action = serializers.ChoiceField(MARGIN_ACTIONS)
+    revenue = AmountField(
+        help_text="Of the window so far, by billing's rating of usage and its share of fees."
+    )
+    cost = AmountField()
+    currency = serializers.CharField()
+    margin_percent = FloorField(source="percent", allow_null=True, help_text="Null without revenue.")
+    window_start = InstantField(allow_null=True)
+    window_end = InstantField(allow_null=True)
+    since_at = InstantField(help_text="When the level was reached.")
+    evaluated_at = InstantField()
+    issue = serializers.CharField(help_text="Why it could not be judged; empty where it was.")
+
+
+class MarginsQuery(PageQuery):
+    customer = serializers.CharField(required=False, help_text="external_id")
+    policy = serializers.CharField(required=False, help_text="Its code.")
+    level = serializers.IntegerField(required=False, min_value=0, max_value=3)
+
+
+class MarginEventSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    customer = serializers.CharField(source="customer.external_id")
+    policy = serializers.CharField(source="policy_code")
+    kind = serializers.ChoiceField(MARGIN_EVENT_KINDS)
+    level_before = serializers.IntegerField()
+    level = serializers.IntegerField()
+    action = serializers.ChoiceField(MARGIN_ACTIONS)
+    revenue = AmountField()
+    cost = AmountField()
+    currency = serializers.CharField()
+    margin_percent = FloorField(source="percent", allow_null=True)
+    at = InstantField()
+
+
+class MarginEventsQuery(PageQuery):
+    customer = serializers.CharField(required=False, help_text="external_id")
+
+
+class DryRunRequestSerializer(StrictSerializer):
+    days = serializers.IntegerField(
+        required=False, min_value=1, max_value=90, help_text="Whole local days before today; 30."
+    )
+    changes = MarginPolicyChangeSerializer(
+        required=False, help_text="The policy is taken as if it had these."
+    )
+
+
+class DryDaySerializer(serializers.Serializer):
+    on = serializers.DateField()
+    level = serializers.IntegerField(source="standing.level")
+    action = serializers.ChoiceField(MARGIN_ACTIONS, source="standing.action")
+    revenue = RateField(help_text="Of the window, at the day's end.")
+    cost = RateField()
+    margin_percent = FloorField(source="percent", allow_null=True)
+    calls = serializers.IntegerField(help_text="Events of the day.")
+    withheld = serializers.IntegerField(help_text="Of them, those that would have been refused.")
+    issue = serializers.CharField()
+
+
+class DryCustomerSerializer(serializers.Serializer):
+    customer = serializers.CharField(source="customer.external_id")
+    level_max = serializers.IntegerField()
+    calls = serializers.IntegerField()
+    withheld = serializers.IntegerField()
+    revenue_kept = RateField(help_text="Of the calls that would have been let through.")
+    cost_avoided = RateField(help_text="Of those that would have been refused.")
+    days = DryDaySerializer(many=True)
+
+
+class DryRunSerializer(serializers.Serializer):
+    policy = serializers.CharField(source="policy.code")
+    currency = serializers.CharField(source="policy.currency")
+    customers = DryCustomerSerializer(many=True)
+    customers_left = serializers.IntegerField(
+        help_text="So many more were not looked at; manage.py margin_dry_run looks at all."
     )

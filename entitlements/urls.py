@@ -5,6 +5,18 @@ from django.urls import path
 from .api.access import CanAccessBatchView, CanAccessView, ReservationSettleView, ReservationView
 from .api.feed import ChangesView
 from .api.leases import LeasesView
+from .api.margins import (
+    CostRateEndView,
+    CostRatesView,
+    CostRateView,
+    ImportedCostsView,
+    MarginDryRunView,
+    MarginEventsView,
+    MarginPoliciesView,
+    MarginPolicyView,
+    MarginsView,
+    MarginView,
+)
 from .api.reconciliation import ReconciliationView
 
 urlpatterns = [
@@ -17,4 +29,14 @@ urlpatterns = [
     path("edge/changes", ChangesView.as_view(), name="edge-changes"),
     path("edge/reconciliation", ReconciliationView.as_view(), name="edge-reconciliation"),
     path("edge/leases", LeasesView.as_view(), name="edge-leases"),
+    path("margin-policies", MarginPoliciesView.as_view(), name="margin-policies"),
+    path("margin-policies/<str:code>", MarginPolicyView.as_view(), name="margin-policy"),
+    path("margin-policies/<str:code>/dry-run", MarginDryRunView.as_view(), name="margin-dry-run"),
+    path("cost-rates", CostRatesView.as_view(), name="cost-rates"),
+    path("cost-rates/<uuid:rate_id>", CostRateView.as_view(), name="cost-rate"),
+    path("cost-rates/<uuid:rate_id>/end", CostRateEndView.as_view(), name="cost-rate-end"),
+    path("imported-costs", ImportedCostsView.as_view(), name="imported-costs"),
+    path("margins", MarginsView.as_view(), name="margins"),
+    path("margins/<path:external_id>", MarginView.as_view(), name="margin"),
+    path("margin-events", MarginEventsView.as_view(), name="margin-events"),
 ]

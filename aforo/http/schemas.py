@@ -134,6 +134,26 @@ class ApiKeysQuery(PageQuery):
     state = serializers.ChoiceField(KEY_STATES, required=False)
 
 
+class AuditEntrySerializer(serializers.Serializer):
+    sequence = serializers.IntegerField(help_text="Of your chain: 1, 2, 3 …")
+    at = InstantField()
+    actor = serializers.CharField(help_text="A person, a key's id, or the task that did it.")
+    action = serializers.CharField()
+    subject = serializers.CharField()
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+    previous_hash = serializers.CharField()
+    hash = serializers.CharField(help_text="SHA-256 over the entry and the hash before.")
+
+
+class AuditQuery(PageQuery):
+    action = serializers.CharField(required=False, help_text="Such as margin_policy.edited.")
+    actor = serializers.CharField(required=False)
+    subject = serializers.CharField(required=False)
+    since = InstantField(required=False)
+    until = InstantField(required=False)
+
+
 def api_key_made(key: ApiKey, secret: str) -> dict[str, object]:
     """The one answer that carries the secret."""
     return {**ApiKeySerializer(key).data, "secret": secret}

@@ -1,8 +1,9 @@
-"""Addresses of customers and API keys under /v1/."""
+"""Addresses of customers, API keys and the audit under /v1/."""
 
 from django.urls import path
 
 from .api.api_keys import ApiKeyRevokeView, ApiKeyRotateView, ApiKeysView, ApiKeyView
+from .api.audit import AuditView
 from .api.customers import CustomersView, CustomerView
 
 urlpatterns = [
@@ -12,4 +13,5 @@ urlpatterns = [
     path("api-keys/<uuid:key_id>", ApiKeyView.as_view(), name="api-key"),
     path("api-keys/<uuid:key_id>/rotate", ApiKeyRotateView.as_view(), name="api-key-rotate"),
     path("api-keys/<uuid:key_id>/revoke", ApiKeyRevokeView.as_view(), name="api-key-revoke"),
+    path("audit", AuditView.as_view(), name="audit"),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -76,8 +76,20 @@ def margin_policy_edit(*, tenant: Tenant, actor: str, code: str, **changes: Any)
     return policy
 
 
-def margin_policy_check(policy: MarginPolicy) -> None:
-    """What a policy's fields, and the plan or customer it names, have to be. Raises Problem."""
+@transaction.atomic
+def margin_policy_draft(*, tenant: Tenant, code: str, **changes: Any) -> MarginPolicy:
+    """The policy as it would be with these changes, for a dry run; nothing is kept. Raises as `margin_policy_edit` does."""
+    policy = margin_policy_for(tenant, code)
+    for field, value in changes.items():
+        setattr(policy, field, value)
+    _owner_check(policy)
+    row_save(policy)
+    transaction.set_rollback(True)
+    return policy
+
+
+def _owner_check(policy: MarginPolicy) -> None:
+    """Raises Problem not_found for a plan or customer that is not there."""
     if policy.scope == MarginPolicy.Scope.CUSTOMER and policy.owner:
         customer_for(policy.tenant, policy.owner)
     if policy.scope == MarginPolicy.Scope.PLAN and policy.owner:
@@ -87,7 +99,7 @@ def margin_policy_check(policy: MarginPolicy) -> None:
 
 
 def _policy_save(policy: MarginPolicy) -> None:
-    margin_policy_check(policy)
+    _owner_check(policy)
     row_save(policy)
     _judge_anew(policy.tenant)
 
@@ -172,10 +184,10 @@ def costs_import(*, tenant: Tenant, actor: str, rows: Sequence[Mapping[str, Any]
 
     rows: customer (external_id), on (a day), amount, source, external_key, and currency unless the tenant's. The same figure
     (source and external_key) again counts once, with what was said last.
-    Raises Problem input_invalid or not_found, naming the row: rows[3].customer.
+    Raises Problem input_invalid or not_found, naming the row: costs[3].customer.
     """
     if len(rows) > ROWS_MAX:
-        raise invalid("rows", f"has {len(rows):,} rows; up to {ROWS_MAX:,} are taken at once.")
+        raise invalid("costs", f"has {len(rows):,} rows; up to {ROWS_MAX:,} are taken at once.")
     names = {str(row.get("customer")) for row in rows}
     customers = {one.external_id: one for one in customers_for(tenant).filter(external_id__in=names)}
     known = {
@@ -186,7 +198,7 @@ def costs_import(*, tenant: Tenant, actor: str, rows: Sequence[Mapping[str, Any]
     }
     added = changed = same = 0
     for place, row in enumerate(rows):
-        with placed(f"rows[{place}]"):
+        with placed(f"costs[{place}]"):
             customer = customers.get(str(row.get("customer")))
             if customer is None:
                 raise invalid("customer", f"{row.get('customer')!r} is no customer.")
@@ -233,6 +245,15 @@ def _taken(
     for name, value in told.items():
         setattr(one, name, value)
     return one, False, is_changed
+
+
+def cost_rows(lines: Iterable[Mapping[str, str | None]]) -> list[dict[str, Any]]:
+    """The lines of a CSV file as `costs_import` takes them. Raises Problem input_invalid, naming the line: costs[3].amount."""
+    rows = []
+    for place, texts in enumerate(lines):
+        with placed(f"costs[{place}]"):
+            rows.append(cost_row(texts))
+    return rows
 
 
 def cost_row(texts: Mapping[str, str | None]) -> dict[str, Any]:

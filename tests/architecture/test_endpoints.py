@@ -19,6 +19,7 @@ from aforo.kernel.clock import clock_at
 from billing.services.bill_runs import bill_run_work
 from entitlements.api.access import central_store
 from entitlements.records import CustomerRecord, FeatureRecord
+from entitlements.services.margin_guard import margins_evaluate
 from metering.writer import Writer
 from tests.api.conftest import Api
 from tests.workspaces import workspace
@@ -114,7 +115,16 @@ class World:
         top_up = self.made(f"{of_wallet}/top-ups", {"amount": "1.00"})
         self.api.put(f"{of_wallet}/top-up-rule", {"threshold": "1.00", "amount": "1.00"})
         recurring = self.made(f"{of_wallet}/recurring-grants", {"amount": "1.00", "starts_on": "2027-01-01"})
+        rate = {"meter": MARK, "unit_cost": "0.001", "starts_at": "2026-01-01T00:00:00Z"}
+        cost_rate = self.made("/v1/cost-rates", rate)
+        self.made("/v1/margin-policies", {"code": MARK, "name": MARK})
+        cost = {"customer": MARK, "on": "2026-03-01", "amount": "1", "source": MARK, "external_key": MARK}
+        self.made("/v1/imported-costs", {"costs": [cost]}, 200)
+        margins_evaluate(tenant=self.owner.tenant)
         self.names |= {
+            "cost-rates": {"rate_id": cost_rate["id"]},
+            "margin-policies": {"code": MARK},
+            "margins": {"external_id": MARK},
             "customers": {"external_id": MARK},
             "meters": {"key": MARK},
             "api-keys": {"key_id": key["id"]},
@@ -210,6 +220,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/wallets/{wallet_id}/top-ups/{top_up_id}/fail": {"failure": "a test"},
     "/v1/wallets/{wallet_id}/recurring-grants": {"amount": "1.00", "starts_on": "2027-01-01"},
     "/v1/wallets/{wallet_id}/recurring-grants/{recurring_id}/end": {"ends_on": "2028-01-01"},
+    "/v1/cost-rates/{rate_id}/end": {"ends_at": "2027-01-01T00:00:00Z"},
     "/v1/tax-rates/{rate_id}/end": {"ends_on": "2027-01-01"},
     "/v1/rate-plans/{code}/versions/{number}/migration-preview": {"to": 1},
     "/v1/rate-plans/{code}/versions/{number}/migrate": {"to": 1, "effective": "now"},

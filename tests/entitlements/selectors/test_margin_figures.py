@@ -109,7 +109,7 @@ def test_a_day_belongs_to_the_window_in_which_it_begins_at_the_customers(acme: W
 def test_nothing_of_a_refused_import_is_kept(acme: Workspace):
     with pytest.raises(Problem, match="no customer") as refused:
         costs_import(tenant=acme.tenant, actor="ada", rows=[row(), row(customer="nobody", external_key="k2")])
-    assert list(refused.value.facts["errors"]) == ["rows[1].customer"]
+    assert list(refused.value.facts["errors"]) == ["costs[1].customer"]
     assert costs_of(acme.tenant, acme.customer, [MARCH]) == [{}]
 
 
