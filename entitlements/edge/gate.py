@@ -23,7 +23,7 @@ from aforo.kernel.texts import is_storable
 from metering.meters import NotANumber, number_of
 from metering.strict_json import check_shape, read_json
 
-from ..decision import Ask, Reservation
+from ..decision import DRY_RETRY_AFTER_S, Ask, Reservation
 from ..refusals import headers_of, refusal_of
 from .store import Answer, EdgeStore
 
@@ -35,6 +35,9 @@ NAME_LENGTH_MAX = 255
 UNITS_MAX = 10**15
 # A snapshot without a Redis is trusted for so long at most.
 SNAPSHOT_TTL_S = 5
+# A reservation whose lease is dry waits so long for units before it is refused; everything else is answered at once.
+LEASE_WAIT_S = 0.1
+LEASE_LOOK_S = 0.005
 
 _CUSTOMER_NAMES = ("tenantId", "customerId", "customer_id")
 _FIELDS = frozenset({*_CUSTOMER_NAMES, "featureKey", "quantity", "reserve", "ttl_s"})
@@ -182,6 +185,12 @@ class _asked:
             raise Problem(
                 "storage_unavailable", "The site's Redis cannot be asked now.", retry_after_s=1
             ) from error
+
+
+def _waits_for_lease(answer: Answer) -> bool:
+    """Whether a reservation was refused only because its units are with the centre still."""
+    decision = answer.decision
+    return not decision.is_allowed and decision.is_low and decision.retry_after_s == DRY_RETRY_AFTER_S
 
 
 def check_of(document: Any, place: str = "") -> Check:
