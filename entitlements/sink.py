@@ -25,7 +25,7 @@ class EdgeSink:
         for one in usage:
             if (one.tenant_id, one.metric) in counted:
                 customers[one.tenant_id].add(one.customer_id)
-                if isinstance(one.reservation_id, str):
+                if one.reservation_id is not None:
                     reserved[one.tenant_id].append((one.customer_id, one.reservation_id))
         for tenant_id in sorted(reserved):
             reservations_settled(tenant_id=tenant_id, reservations=reserved[tenant_id])

@@ -148,15 +148,15 @@ def invoice_impact_fill(impact: InvoiceImpact) -> None:
 
 
 class CountedUsage(NamedTuple):
-    """That a customer's usage of a metric is another one now, by an event that was stored or corrected.
+    """That a customer's usage of a metric is another one now, by events that were stored or corrected.
 
-    customer_id: the customer's row. reservation_id: what the event says that it was reserved under, whatever that is.
+    customer_id: the customer's row. reservation_id: what one of them says that it was reserved under, whether it was or not.
     """
 
     tenant_id: int
     customer_id: int
     metric: str
-    reservation_id: object = None
+    reservation_id: str | None = None
 
 
 class UsageSink(Protocol):
@@ -165,7 +165,8 @@ class UsageSink(Protocol):
     def usage_counted(self, tenant_ids: Collection[int], usage: Iterable[CountedUsage]) -> None:
         """Called in the transaction that changes the buckets, once a batch. tenant_ids: those that usage may be of.
 
-        usage: each event's, made as it is read, so that a batch that concerns nobody costs nothing.
+        usage: each customer and metric once, and each reservation once more; made as it is read, so that a batch that concerns
+        nobody costs nothing.
         An event whose sink raises is refused; what it says of itself must be borne, then.
         """
 

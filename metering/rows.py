@@ -66,13 +66,18 @@ class Rows:
         return Counter((item.tenant_id, item.read.day) for item in items if item.verdict.is_late)
 
     def usage_without(self, old: Collection[int]) -> Iterator[CountedUsage]:
-        """The usage that the firsts bring, without these places, made as it is read."""
-        for place, customer_id in zip(self.firsts, self._customer_ids, strict=True):
-            if place not in old:
-                event = self.items[place].verdict.event
-                yield CountedUsage(
-                    event.tenant_id, customer_id, event.metric, event.properties.get(RESERVATION)
-                )
+        """The usage that the firsts bring, without these places: each customer and metric once, and each reservation."""
+        counted = [
+            (self.items[place].verdict.event, customer_id)
+            for place, customer_id in zip(self.firsts, self._customer_ids, strict=True)
+            if place not in old
+        ]
+        for one in {(event.tenant_id, customer_id, event.metric) for event, customer_id in counted}:
+            yield CountedUsage(*one)
+        for event, customer_id in counted:
+            # What a client writes there may be anything.
+            if isinstance(reservation_id := event.properties.get(RESERVATION), str):
+                yield CountedUsage(event.tenant_id, customer_id, event.metric, reservation_id)
 
     def bucket_lines_without(self, old: Collection[int]) -> list[str]:
         """The lines of buckets where these places bring nothing, because they are stored already."""

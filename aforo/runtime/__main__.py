@@ -39,7 +39,9 @@ def arguments() -> argparse.ArgumentParser:
     commands.add_parser("run", parents=[home, port], help="start everything, until Ctrl-C")
     commands.add_parser("services", parents=[home, command], help="run COMMAND with the servers up")
     commands.add_parser(
-        "with-app", parents=[home, port, command], help="run COMMAND with servers, web, writer and worker up"
+        "with-app",
+        parents=[home, port, command],
+        help="run COMMAND with servers, web, writer, publisher and worker up",
     )
     commands.add_parser("stop", parents=[home], help="end the supervisor that holds the data folder")
     commands.add_parser("doctor", parents=[home], help="say what could be wrong")

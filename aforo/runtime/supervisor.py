@@ -436,7 +436,7 @@ def with_services(home: Path, command: Sequence[str], *, project: Path = PROJECT
 
 
 def with_application(home: Path, port: int, command: Sequence[str], *, project: Path = PROJECT) -> int:
-    """Run `command` with servers, web, writer and worker up; returns its exit code.
+    """Run `command` with servers, web, writer, publisher and worker up; returns its exit code.
 
     It finds AFORO_URL, AFORO_TENANT and AFORO_API_KEY in its environment. Logs go to <home>/logs/.
     """

@@ -27,7 +27,7 @@ _REMOVED = {
 _WRITE = """
 INSERT INTO entitlements_edgerecordrow AS old (tenant_id, kind, customer, name, version, as_of, body)
 SELECT %s, kind, customer, name, nextval('entitlements_edge_version'), %s, body
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS made (kind, customer, name, body)
+FROM json_to_recordset(%s::json) AS made (kind text, customer text, name text, body text)
 ON CONFLICT (tenant_id, kind, customer, name) DO UPDATE
 SET version = excluded.version, as_of = excluded.as_of, body = excluded.body
 WHERE old.body <> excluded.body
@@ -46,10 +46,14 @@ def records_write(*, tenant: Tenant, records: Sequence[EdgeRecord], at: datetime
     """
     if not records:
         return 0
-    names = [_name(record) for record in records]
-    columns = [list(column) for column in zip(*names, strict=True)]
+    # One text for all of them: the driver would write an array word by word, which takes four times as long.
+    made = [
+        {"kind": kind, "customer": customer, "name": name, "body": _encoder.encode(record).decode()}
+        for record in records
+        for kind, customer, name in (_name(record),)
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(_WRITE, [tenant.pk, at, *columns, [_encoder.encode(one).decode() for one in records]])
+        cursor.execute(_WRITE, [tenant.pk, at, _encoder.encode(made).decode()])
         return cursor.rowcount
 
 

@@ -14,19 +14,20 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import Error as StoreError
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import Exists, F, Max, OuterRef
 from redis import RedisError
 
 from aforo.kernel.clock import now
 from aforo.outbox.services import facts_take
 from aforo.tenancy.locks import SessionLock
 from aforo.tenancy.models import ApiKey, Customer, Tenant
+from metering.reading import is_outage
 
 from ..models import EdgeRecordKind, EdgeRecordRow, PublisherState
 from ..ports import standing_source
@@ -189,20 +190,12 @@ class Publisher:
             _, tenant_id, customer_id = heapq.heappop(self._due)
             customers[tenant_id].add(customer_id)
         # Numbers are given before a commit, so that those since the repair before are looked at again.
-        fresh = list(
-            Customer.objects.filter(pk__gt=self._customers_since).values_list("tenant", "external_id", "pk")
+        record = EdgeRecordRow.objects.filter(
+            tenant=OuterRef("tenant"), kind=EdgeRecordKind.CUSTOMER, customer=OuterRef("external_id")
         )
-        if fresh:
-            known = set(
-                EdgeRecordRow.objects.filter(
-                    kind=EdgeRecordKind.CUSTOMER,
-                    tenant__in={tenant_id for tenant_id, _, _ in fresh},
-                    customer__in={external_id for _, external_id, _ in fresh},
-                ).values_list("tenant", "customer")
-            )
-            for tenant_id, external_id, customer_id in fresh:
-                if (tenant_id, external_id) not in known:
-                    customers[tenant_id].add(customer_id)
+        fresh = Customer.objects.filter(~Exists(record), pk__gt=self._customers_since).order_by("pk")
+        for tenant_id, customer_id in fresh.values_list("tenant", "pk")[:CHUNK]:
+            customers[tenant_id].add(customer_id)
         for tenant in Tenant.objects.filter(pk__in=customers):
             self._customers_write(tenant, customers[tenant.pk])
 
@@ -213,7 +206,21 @@ class Publisher:
             self._chunk_write(tenant, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK)
         )
 
-    def _chunk_write(self, tenant: Tenant, customer_ids: list[int]) -> int:
+    def _chunk_write(self, tenant: Tenant, customer_ids: Sequence[int]) -> int:
+        """As `_customers_write`; a customer of whom no record can be made keeps the one it has, and holds nobody up."""
+        try:
+            with transaction.atomic():
+                return self._compiled_write(tenant, customer_ids)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(customer_ids) == 1:
+                _logger.exception("tenant=%s customer=%s cannot be published", tenant, customer_ids[0])
+                return 0
+        half = len(customer_ids) // 2
+        return self._chunk_write(tenant, customer_ids[:half]) + self._chunk_write(tenant, customer_ids[half:])
+
+    def _compiled_write(self, tenant: Tenant, customer_ids: Sequence[int]) -> int:
         at = now()
         customers = list(Customer.objects.of(tenant).filter(pk__in=customer_ids))
         compiled = customer_records(tenant, customers, at)
@@ -229,8 +236,8 @@ class Publisher:
     def _walks_start(self, *, is_repair: bool = False) -> None:
         """Make everything anew, tenant after tenant; what time will change is found again on the way."""
         self._due = []
-        self._customers_since = self._customers_last
-        self._customers_last = Customer.objects.aggregate(last=Max("pk"))["last"] or 0
+        last = Customer.objects.aggregate(last=Max("pk"))["last"] or 0
+        self._customers_since, self._customers_last = self._customers_last or last, last
         self._walks.extend(_Walk(tenant, is_repair=is_repair) for tenant in Tenant.objects.order_by("pk"))
 
     def _walk_anew(self, tenant_id: int) -> None:

@@ -41,10 +41,10 @@ def test_a_calendar_window_is_cut_in_the_customers_zone(unit, start, end, next_e
 
 
 def test_a_billing_window_is_the_subscriptions_period_and_the_month_where_there_is_none():
-    periods = [
+    periods = (
         Period(at("2026-02-15T00:00"), at("2026-03-15T00:00")),
         Period(at("2026-03-15T00:00"), at("2026-04-15T00:00")),
-    ]
+    )
     span = span_at(Window(), at("2026-03-14T23:59"), UTC_ZONE, periods)
     assert (span.resets_at, span.next_resets_at) == (at("2026-03-15T00:00"), at("2026-04-15T00:00"))
     assert span_at(Window(), at("2026-03-15T00:00"), UTC_ZONE, periods).period == periods[1]

@@ -436,10 +436,11 @@ def test_usage_is_told_of_in_the_transaction_that_counts_it_and_once(acme):
     ports.usage_sink_fill(Listening())
     try:
         # The second is a duplicate, and the third is refused: neither is usage.
-        verdicts(acme, [call("k1", reservation_id="7.1.abc"), call("k1"), call("k2", customer_id="nobody")])
-        verdicts(acme, call("k1"))
+        reserved = call("k1", reservation_id="7.1.abc")
+        verdicts(acme, [reserved, reserved, call("k2", customer_id="nobody")])
+        verdicts(acme, reserved)
     finally:
         ports.usage_sink_fill(before)
-    counted = ports.CountedUsage(acme.tenant.pk, acme.customer.pk, "api.call", "7.1.abc")
-    assert told[0] == ({acme.tenant.pk}, [counted])
+    counted = ports.CountedUsage(acme.tenant.pk, acme.customer.pk, "api.call")
+    assert told[0] == ({acme.tenant.pk}, [counted, counted._replace(reservation_id="7.1.abc")])
     assert [usage for _, usage in told[1:]] == [[]]

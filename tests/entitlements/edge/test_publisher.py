@@ -14,7 +14,7 @@ from aforo.tenancy.services.api_keys import api_key_create, api_key_revoke
 from entitlements.decision import Ask, Reason
 from entitlements.edge import layout
 from entitlements.edge.publisher import Publisher
-from entitlements.models import EdgeRecordRow, Entitlement, PublisherState
+from entitlements.models import EdgeRecordRow, Entitlement, Feature, PublisherState
 from entitlements.records import milliseconds
 from entitlements.services.entitlements import entitlement_create, entitlement_remove
 from entitlements.services.features import edge_policy_set
@@ -200,3 +200,17 @@ def test_usage_that_no_feature_counts_writes_no_fact():
     published()
     metered(acme, 2, metric="llm.tokens")
     assert Fact.objects.count() == 0
+
+
+def test_a_customer_of_whom_no_record_can_be_made_holds_nobody_up(caplog):
+    acme = shop(used=0)
+    customer(acme.tenant, "cust_b")
+    # Of a meter whose conversion nobody can read, as a row changed by hand may have it.
+    broken = meter(acme.tenant, "broken", conversion={"operation": "halve"})
+    Feature.objects.create(tenant=acme.tenant, code="broken", name="Broken", kind="METERED", meter=broken)
+    entitlement_create(
+        tenant=acme.tenant, feature="broken", layer="CUSTOMER", owner="cust_b", limit=Decimal(5)
+    )
+    published()
+    assert remaining() == 1_000
+    assert "cannot be published" in caplog.text
