@@ -43,6 +43,14 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Credit notes", "undo", "billing.creditnote"),
         ("Ledger", "menu_book", "billing.ledgertransaction"),
     ),
+    "Margins": (
+        ("Margin dashboard", "monitoring", "console-margins"),
+        ("Margins by customer", "balance", "entitlements.marginstate"),
+        ("Margin policies", "policy", "entitlements.marginpolicy"),
+        ("Margin events", "notifications", "entitlements.marginevent"),
+        ("Cost rates", "toll", "entitlements.costrate"),
+        ("Imported costs", "request_quote", "entitlements.importedcost"),
+    ),
     "Settings": (
         ("API keys", "key", "tenancy.apikey"),
         ("Webhook sources", "webhook", "metering.webhooksource"),
@@ -52,6 +60,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Billing profile", "tune", "billing.billingprofile"),
         ("Tenants", "domain", "tenancy.tenant"),
         ("Users", "person", "auth.user"),
+        ("Audit", "history", "audit.auditentry"),
     ),
 }
 

@@ -19,6 +19,8 @@ from billing.services.credit_notes import credit_note_create
 from billing.services.profiles import billing_profile_set
 from billing.services.tax import tax_exemption_create
 from billing.services.wallets import wallet_grant_add
+from entitlements.services.margin_guard import margins_evaluate
+from entitlements.services.margins import cost_rate_create, costs_import, margin_policy_create
 from metering.batch import store
 from metering.models import Correction, DeadLetter, Upload
 from metering.services.corrections import event_amend
@@ -113,10 +115,23 @@ def furnish(tenant: Tenant) -> Invoice:
         starts_on=date(2026, 1, 1),
         minimum_amount=100,
     )
+    margins(tenant, buyer)
     run = billed(tenant)
     invoice = run.items.get().invoice
     credit_note_create(tenant=tenant, invoice=invoice.number, reason="A test.")
     return invoice
+
+
+def margins(tenant: Tenant, customer: str) -> None:
+    """A rate, a policy, and imported costs of 1,000,000 in March, which trip it."""
+    of = {"tenant": tenant, "actor": "ada"}
+    cost_rate_create(
+        **of, meter="jobs", unit_cost=Decimal("0.01"), starts_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    margin_policy_create(**of, code="standard", name="Standard", mode="ENFORCE")
+    cost = {"customer": customer, "on": date(2026, 3, 5), "amount": Decimal(10**6)}
+    costs_import(**of, rows=[{**cost, "source": "cloud", "external_key": "march"}])
+    margins_evaluate(tenant=tenant, as_of=datetime(2026, 3, 20, tzinfo=UTC))
 
 
 def billed(tenant: Tenant, starts_on: date = date(2026, 3, 1), ends_on: date = date(2026, 4, 1)) -> BillRun:
