@@ -72,6 +72,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         that was refused because it lay in the future.
     accepted: the events that intake made of the body, as `accepted_pack` packs them; None where nobody has judged it yet,
         or not all of its events were accepted.
+    reservation: what its one event was reserved under at the edge, settled already; None where it was not.
 
     New fields go to the end and have a default, so that yesterday's log can be read.
     """
@@ -93,6 +94,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     judged_at: datetime | None = None
     mapping: Mapping[str, str] | None = None
     accepted: bytes | None = None
+    reservation: str | None = None
 
     def refused(self, problem: Problem) -> Submission:
         """The submission as it goes into the log when its body cannot be read; it becomes one dead letter.

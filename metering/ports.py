@@ -1,7 +1,7 @@
 """What metering asks of others: who the customers are, what listens to a metric, what a customer has bought; and whom it tells.
 
 Tenancy and metering's own selectors fill `Directory`; billing fills `CustomerDirectory` and `InvoiceImpact` in its
-`apps.py`, entitlements `UsageSink`.
+`apps.py`, entitlements `UsageSink` and `ReservationDesk`.
 """
 
 from __future__ import annotations
@@ -190,3 +190,39 @@ def usage_sink_fill(sink: UsageSink) -> None:
     """Called once by the app that counts what is left, in its `apps.py`."""
     global _usage_sink
     _usage_sink = sink
+
+
+class ReservationDesk(Protocol):
+    """Where units are reserved before they are used; answered by entitlements. tenant: as "acme_corp/live"."""
+
+    def settle(self, *, tenant: str, reservation: str) -> str | None:
+        """The units are used: the reservation's name for the writer, or None where it is not open any more.
+
+        Raises Problem not_found for what is no reservation, storage_unavailable where nobody can be asked.
+        """
+
+    def unsettle(self, *, tenant: str, reservation: str) -> None:
+        """They were not used after all, because the event was refused."""
+
+
+class NoReservations:
+    """The desk of an installation without entitlements."""
+
+    def settle(self, *, tenant: str, reservation: str) -> str | None:
+        return None
+
+    def unsettle(self, *, tenant: str, reservation: str) -> None:
+        return None
+
+
+_desk: ReservationDesk = NoReservations()
+
+
+def reservation_desk() -> ReservationDesk:
+    return _desk
+
+
+def reservation_desk_fill(desk: ReservationDesk) -> None:
+    """Called once by the app that reserves, in its `apps.py`."""
+    global _desk
+    _desk = desk

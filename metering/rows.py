@@ -19,7 +19,7 @@ from .ports import CountedUsage, customer_directory
 from .reading import Item
 from .staging import escaped
 
-# The property by which an event says what it was reserved under.
+# The property by which an event of a batch says what it was reserved under.
 RESERVATION = "reservation_id"
 
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -68,15 +68,19 @@ class Rows:
     def usage_without(self, old: Collection[int]) -> Iterator[CountedUsage]:
         """The usage that the firsts bring, without these places: each customer and metric once, and each reservation."""
         counted = [
-            (self.items[place].verdict.event, customer_id)
+            (self.items[place], customer_id)
             for place, customer_id in zip(self.firsts, self._customer_ids, strict=True)
             if place not in old
         ]
-        for one in {(event.tenant_id, customer_id, event.metric) for event, customer_id in counted}:
+        for one in {
+            (item.tenant_id, customer_id, item.verdict.event.metric) for item, customer_id in counted
+        }:
             yield CountedUsage(*one)
-        for event, customer_id in counted:
+        for item, customer_id in counted:
+            event = item.verdict.event
+            reservation_id = item.read.submission.reservation or event.properties.get(RESERVATION)
             # What a client writes there may be anything.
-            if isinstance(reservation_id := event.properties.get(RESERVATION), str):
+            if isinstance(reservation_id, str):
                 yield CountedUsage(event.tenant_id, customer_id, event.metric, reservation_id)
 
     def bucket_lines_without(self, old: Collection[int]) -> list[str]:

@@ -107,6 +107,10 @@ class MeterCallSerializer(serializers.Serializer):
     metricKey = serializers.CharField()
     quantity = serializers.CharField(required=False)
     properties = serializers.DictField(required=False)
+    reservationId = serializers.CharField(
+        required=False,
+        help_text="Of `POST /v1/canAccess` with `reserve`: the units it took are these, and count once.",
+    )
 
 
 class MeasurementSerializer(serializers.Serializer):

@@ -38,7 +38,7 @@ from ..schemas import (
 SCOPE = "ingest"
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _store(url: str) -> EdgeStore:
     return EdgeStore(url)
 

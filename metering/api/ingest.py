@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
+import msgspec
 from django.http import QueryDict
 
 from aforo.http.bodies import Body, body_read
@@ -14,12 +16,16 @@ from aforo.tenancy.services.api_keys import KeyHolder
 
 from ..decoding import BODY_BYTES_MAX
 from ..event import Door
+from ..ports import reservation_desk
 from ..services.events import Envelope, IngestAnswer, Verdict, events_ingest
+from ..strict_json import check_shape, read_json
 
 SCOPE = "ingest"
 _TRUE = frozenset({"true", "1", "yes", "on", ""})
 _NO_QUERY: Mapping[str, str] = {}
 _CLOUD_EVENT = "HTTP_CE_"
+_RESERVATION = b'"reservationId"'
+_encoder = msgspec.json.Encoder(decimal_format="number")
 # Their senders repeat whatever is not answered with success, although a refused event is kept as a dead letter.
 _REPEATING = frozenset({"webhook", "firehose", "pubsub"})
 
@@ -36,15 +42,54 @@ def ingested(
     """
     text = meta.get("QUERY_STRING")
     query = QueryDict(text) if text else _NO_QUERY
-    answer = events_ingest(
-        tenant=holder.tenant,
-        api_key_id=holder.key_id,
-        body=body or body_read(meta, bytes_max=BODY_BYTES_MAX),
-        envelope=replace(_envelope(meta, door, is_strict=_flag(query, "strict")), **known),
-    )
+    body = body or body_read(meta, bytes_max=BODY_BYTES_MAX)
+    if door == "meter" and _RESERVATION in body.content:
+        return _reserved(meta, holder, query, body)
+    envelope = replace(_envelope(meta, door, is_strict=_flag(query, "strict")), **known)
+    answer = events_ingest(tenant=holder.tenant, api_key_id=holder.key_id, body=body, envelope=envelope)
     is_single = answer.is_single and door not in _REPEATING
     document = _document(answer, is_single=is_single, is_verbose=_flag(query, "verbose"))
     return document, {"Aforo-Durability": answer.durability}
+
+
+def _reserved(
+    meta: Mapping[str, Any], holder: KeyHolder, query: Mapping[str, Any], body: Body
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The same for a use that was reserved: its reservation is settled first, and given back where the event is none."""
+    body, reservation = _without_reservation(body)
+    desk, tenant = reservation_desk(), f"{holder.tenant.slug}/{holder.tenant.environment}"
+    settled = desk.settle(tenant=tenant, reservation=reservation)
+    envelope = _envelope(meta, "meter", is_strict=_flag(query, "strict"))
+    is_counted = False
+    try:
+        answer = events_ingest(
+            tenant=holder.tenant,
+            api_key_id=holder.key_id,
+            body=body,
+            envelope=replace(envelope, reservation=settled),
+        )
+        document = _document(answer, is_single=answer.is_single, is_verbose=_flag(query, "verbose"))
+        is_counted = answer.counts()["accepted"] > 0
+    finally:
+        if settled is not None and not is_counted:
+            desk.unsettle(tenant=tenant, reservation=reservation)
+    status = "settled" if settled is not None else "gone"
+    return document, {"Aforo-Durability": answer.durability, "Aforo-Reservation": status}
+
+
+def _without_reservation(body: Body) -> tuple[Body, str]:
+    """The event and the reservation that it names. What is no event of that is the reader's to refuse."""
+    check_shape(body.content)
+    document = read_json(body.content)
+    reservation = document.pop("reservationId", None) if isinstance(document, dict) else None
+    if not isinstance(reservation, str):
+        raise Problem(
+            "field_invalid",
+            "reservationId is the id of a reservation, beside the fields of one event.",
+            errors={"reservationId": "is no id of a reservation"},
+        )
+    content = _encoder.encode(document)
+    return Body(content, len(content), sha256(content).hexdigest()), reservation
 
 
 def _envelope(meta: Mapping[str, Any], door: Door, *, is_strict: bool) -> Envelope:

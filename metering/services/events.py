@@ -53,6 +53,7 @@ class Envelope:
     tenant_header: str | None = None
     ce_headers: Mapping[str, str] = field(default_factory=dict)
     mapping: Mapping[str, str] | None = None
+    reservation: str | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -104,6 +105,7 @@ def events_ingest(*, tenant: Tenant, api_key_id: UUID | None, body: Body, envelo
         attributes=tuple(sorted(envelope.ce_headers.items())),
         tenant_header=envelope.tenant_header,
         mapping=envelope.mapping,
+        reservation=envelope.reservation,
     )
     try:
         if not body.is_whole:
