@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import Count, Q, QuerySet, Sum, TextField
 from django.db.models.functions import Cast
 
 from aforo.kernel.periods import Period
@@ -27,19 +28,8 @@ def counted_events(
     customer_id: the customer's row. pieces: in order and apart. is_corrected: without what corrections superseded; or
     else without what they put in its place.
     """
-    pieces = _joined(pieces)
-    archive_demand_rows(tenant, pieces)
-    # The numbers first: the index on events begins with the context.
-    contexts = UsageContext.objects.of(tenant).filter(customer_id=customer_id, metric=metric)
-    context_ids = list(contexts.values_list("pk", flat=True))
-    inside = Q()
-    for piece in pieces:
-        inside |= Q(occurred_at__gte=piece.start, occurred_at__lt=piece.end)
     rows = (
-        Event.objects.filter(inside, tenant=tenant, context_id__in=context_ids)
-        # One statement, so that a correction that commits meanwhile is in it as a whole or not at all; and not
-        # correlated, so that PostgreSQL hashes the few identities once, whatever it knows of the tables.
-        .exclude(identity__in=_left_out(tenant, context_ids, is_corrected))
+        _counted_rows(tenant, customer_id, metric, pieces, is_corrected)
         # As text: the database's own reading of JSON would make floats of exact numbers.
         .annotate(properties_text=Cast("properties", TextField()))
         .values_list("occurred_at", "key", "quantity", "properties_text")
@@ -59,6 +49,36 @@ def counted_events(
             fingerprint=0,
             identity=b"",
         )
+
+
+def events_summed(
+    *, tenant: Tenant, customer_id: int, metric: str, pieces: Iterable[Period]
+) -> tuple[int, Decimal]:
+    """How many events `counted_events` would give, and the sum of their quantities; added up by the store."""
+    found = _counted_rows(tenant, customer_id, metric, pieces, is_corrected=True).aggregate(
+        count=Count("*"), amount=Sum("quantity")
+    )
+    return found["count"], found["amount"] or Decimal(0)
+
+
+def _counted_rows(
+    tenant: Tenant, customer_id: int, metric: str, pieces: Iterable[Period], is_corrected: bool
+) -> QuerySet[Event]:
+    """Raises Problem events_archived."""
+    pieces = _joined(pieces)
+    archive_demand_rows(tenant, pieces)
+    # The numbers first: the index on events begins with the context.
+    contexts = UsageContext.objects.of(tenant).filter(customer_id=customer_id, metric=metric)
+    context_ids = list(contexts.values_list("pk", flat=True))
+    inside = Q()
+    for piece in pieces:
+        inside |= Q(occurred_at__gte=piece.start, occurred_at__lt=piece.end)
+    return (
+        Event.objects.filter(inside, tenant=tenant, context_id__in=context_ids)
+        # One statement, so that a correction that commits meanwhile is in it as a whole or not at all; and not
+        # correlated, so that PostgreSQL hashes the few identities once, whatever it knows of the tables.
+        .exclude(identity__in=_left_out(tenant, context_ids, is_corrected))
+    )
 
 
 def _left_out(tenant: Tenant, context_ids: list[int], is_corrected: bool) -> QuerySet:

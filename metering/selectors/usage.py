@@ -24,7 +24,7 @@ from ..event import UsageEvent
 from ..meters import Meter, dimensions_of, feeds, sample_of
 from ..models import Bucket
 from .corrections import corrected_instants
-from .counted_events import counted_events
+from .counted_events import counted_events, events_summed
 
 Dimensions = tuple[tuple[str, str], ...]
 
@@ -182,9 +182,7 @@ def quantities_of(*, tenant: Tenant, wanted: Sequence[Wanted]) -> list[Decimal]:
     hours = [(number, _whole_hours(one)) for number, (_, one) in enumerate(cut)]
     for number, _ in _rows(_COUNTED, tenant, hours):
         place, one = cut[number]
-        source = _Source(tenant, one.customer_id, one.meter, is_corrected=True)
-        partial = _merged([hour.partial for hour in _from_events(source, [one.period], ())])
-        quantities[place] += finish(one.meter.aggregation, partial)
+        quantities[place] += _of_part(tenant, one)
     for place, one in enumerate(wanted):
         if one.meter.aggregation not in _SUMMED:
             (group,) = usage_of(
@@ -194,6 +192,19 @@ def quantities_of(*, tenant: Tenant, wanted: Sequence[Wanted]) -> list[Decimal]:
         elif one.meter.conversion is not None:
             quantities[place] = one.meter.conversion.of(quantities[place])
     return quantities
+
+
+def _of_part(tenant: Tenant, part: Wanted) -> Decimal:
+    """COUNT or SUM of a part of an hour, without the conversion."""
+    meter = part.meter
+    if not meter.filters and (meter.aggregation is Aggregation.COUNT or meter.value_property == "quantity"):
+        # What most meters count: an hour of a hundred thousand events need not be read one by one, ten times a second.
+        count, amount = events_summed(
+            tenant=tenant, customer_id=part.customer_id, metric=meter.event_name, pieces=[part.period]
+        )
+        return Decimal(count) if meter.aggregation is Aggregation.COUNT else amount
+    hours = _from_events(_Source(tenant, part.customer_id, meter, is_corrected=True), [part.period], ())
+    return finish(meter.aggregation, _merged(one.partial for one in hours))
 
 
 def quantity_from_events(*, tenant: Tenant, wanted: Wanted) -> Decimal:
