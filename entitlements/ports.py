@@ -40,6 +40,7 @@ class RevenueSource(Protocol):
         """Of each window the revenue of its usage and its share of the fees, by currency, before discounts and taxes.
 
         Usage is that of the UTC hours that begin in the window. The same for windows that are past and for one that ends now.
+        Raises Problem where a period cannot be rated.
         """
 
     def exchange_rate(self, tenant: Tenant, base: str, quote: str, on: date) -> Decimal | None:

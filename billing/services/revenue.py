@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from aforo.kernel.decimals import EXACT, total
+from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 
@@ -22,7 +23,7 @@ from ..sources import Sources
 
 
 class Revenue:
-    """Entitlements' `RevenueSource`."""
+    """Entitlements' `RevenueSource`. `accrued` raises Problem state_conflict where a period cannot be rated, as its invoice would."""
 
     def accrued(
         self, tenant: Tenant, customer: Customer, windows: Sequence[Period]
@@ -86,8 +87,12 @@ class RatedCycle:
 
     def _usage(self, until: datetime) -> Decimal:
         """The price of the usage of the hours that began before an instant, at full precision."""
+        if until <= self._state.period.start:
+            return ZERO
         if until not in self._usage_until:
             rated = pipeline.run(self._of(until), until="rating")
+            if rated.is_blocked:
+                raise Problem("state_conflict", rated.issues[-1].sentence)
             of_usage = {charge.code for charge in rated.charges if charge.kind == "USAGE"}
             present = [line for line in rated.lines if line.ahead_of is None]
             self._usage_until[until] = total(line.unrounded for line in present if line.code in of_usage)

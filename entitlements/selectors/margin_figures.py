@@ -16,6 +16,7 @@ from itertools import pairwise
 from django.db.models import Q
 
 from aforo.kernel.decimals import EXACT
+from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, local_midnight
 from aforo.tenancy.models import Customer, Tenant
 from metering.selectors.usage import Wanted, quantities_by_dimensions
@@ -85,8 +86,14 @@ def window_at(
 def figures_of(
     tenant: Tenant, customer: Customer, policy: MarginPolicy, windows: Sequence[Period]
 ) -> list[Figures]:
-    """Revenue and cost of each window, in the policy's currency by the rate recorded for the window's last day."""
-    earned = revenue_source().accrued(tenant, customer, windows)
+    """Revenue and cost of each window, in the policy's currency by the rate recorded for the window's last day.
+
+    Where billing cannot rate a period, each window's issue says why.
+    """
+    try:
+        earned = revenue_source().accrued(tenant, customer, windows)
+    except Problem as problem:
+        return [Figures(window, ZERO, ZERO, problem.detail) for window in windows]
     spent = costs_of(tenant, customer, windows)
     return [_figures(tenant, customer, policy, *each) for each in zip(windows, earned, spent, strict=True)]
 

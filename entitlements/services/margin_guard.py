@@ -33,6 +33,7 @@ LOOKED_AT_AFTER = timedelta(minutes=10)
 RECENT = timedelta(hours=1)
 # Of one turn; each costs some 20 ms, most of it the rating of its period.
 CUSTOMERS_MAX = 200
+ISSUE_LENGTH_MAX = 300
 REFUSING = frozenset({"throttle", "downgrade", "block"})
 
 
@@ -125,7 +126,7 @@ def _write(
     state.throttle_percent, state.retry_after_s = standing.throttle_percent, standing.retry_after_s
     state.downgrades = dict(standing.downgrades)
     state.evaluated_at = at
-    state.issue = figures.issue if figures else ""
+    state.issue = figures.issue[:ISSUE_LENGTH_MAX] if figures else ""
     state.revenue = figures.revenue if figures else Decimal(0)
     state.cost = figures.cost if figures else Decimal(0)
     state.percent = margin_percent(figures.revenue, figures.cost) if figures else None

@@ -10,14 +10,16 @@ import pytest
 from aforo.audit.models import AuditEntry
 from aforo.audit.selectors import audit_verify
 from aforo.outbox.models import Fact
+from billing.models import Charge
 from entitlements.margin import MarginStanding
 from entitlements.models import MarginEvent, MarginState
 from entitlements.selectors.margin import margin_standing
 from entitlements.services.margin_guard import TRIPPED, margins_evaluate
 from entitlements.services.margins import costs_import, margin_policy_edit
 from entitlements.services.touched import TOUCHED
-from tests.billing.builders import a_fee
+from tests.billing.builders import a_fee, tampering
 from tests.entitlements.margins import MARCH_20, Guarded, guarded
+from tests.workspaces import customer
 
 D = Decimal
 
@@ -146,6 +148,19 @@ def test_a_currency_without_a_rate_is_said_and_leaves_the_level_as_it_is(acme: G
     acme.policy(mode="ENFORCE")
     state = judged(acme)
     assert (state.level, state.issue) == (0, "No exchange rate from EUR to USD for 2026-03-20.")
+
+
+def test_what_billing_cannot_rate_is_said_and_the_others_are_judged_all_the_same(acme: Guarded):
+    acme.policy(mode="ENFORCE")
+    acme.used(200_000)
+    acme.costs("0.016")
+    other = customer(acme.tenant, "other")
+    with tampering():
+        Charge.objects.update(unit_price=None)
+    assert margins_evaluate(tenant=acme.tenant, as_of=MARCH_20) == 2
+    state = MarginState.objects.get(customer=acme.customer)
+    assert (state.level, state.issue[:5]) == (0, "calls")
+    assert MarginState.objects.get(customer=other).issue == ""
 
 
 @pytest.mark.django_db
