@@ -13,8 +13,10 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+CONNECTIONS = 16
 
 
 @dataclass(slots=True)
@@ -157,6 +159,22 @@ def run(
     latencies.sort()
     server_ms.sort()
     return Result(latencies, statuses, seconds_taken, server_ms, answered)
+
+
+def answered(
+    port: int, requests: Sequence[bytes], *, seconds: float, rate_per_s: float | None = None
+) -> Result:
+    """Send these, one after the other and from the start again; raises RuntimeError where one is not let in."""
+    result = run(
+        port,
+        lambda number: requests[number % len(requests)],
+        seconds=seconds,
+        connections=CONNECTIONS,
+        rate_per_s=rate_per_s,
+    )
+    if refused := result.statuses.keys() - {200, 202}:
+        raise RuntimeError(f"requests were answered {sorted(refused)}")
+    return result
 
 
 def once(port: int, request: bytes) -> int:

@@ -120,6 +120,36 @@ def _batch(found: dict[str, Any]) -> str:
     )
 
 
+def _can_access(found: dict[str, Any]) -> str:
+    percents = [f"p{percent:g}" for percent in found["percents"]]
+    _plot(
+        "can_access",
+        pygal.Line,
+        "One decision: milliseconds as the caller sees it",
+        percents,
+        {"Aforo": found["ours_ms"], "a bare WSGI hello": found["hello_ms"]},
+    )
+    rows = [
+        ("as the caller sees it, p50 / p95 / p99", _ms(found, "p50_ms", "p95_ms", "p99_ms"), "p99 < 5 ms"),
+        ("a bare WSGI hello, p50 / p99", _ms(found, "floor_p50_ms", "floor_p99_ms"), "the floor"),
+        ("ratio at p50", f"{found['ratio_p50']}", "≤ 3.5"),
+        ("in the server, p50 / p99", _ms(found, "server_p50_ms", "server_p99_ms"), ""),
+        ("Django's smallest view, p50", _ms(found, "django_p50_ms"), "a floor"),
+        ("the script, asked by the site's client, p50", f"{found['script_us']} µs", ""),
+        ("a raw GET on the same socket, p50", f"{found['get_us']} µs", "its floor"),
+        ("ratio of the two", f"{found['ratio_script']}", "≤ 3"),
+        ("requests a second, half of what saturates", f"{found['rate_per_s']:,}", ""),
+    ]
+    return (
+        "## can_access\n\n"
+        f"`POST /v1/canAccess` for customers with a hard quota, {found['unknown_percent']} % of them unknown, under "
+        "`make run`'s settings (two web processes, publisher and store working), at half of the rate that saturates it. "
+        "Floors are sent the same requests at the same times.\n\n"
+        + _table(rows)
+        + "\n![](benchmarks/can_access.svg)\n"
+    )
+
+
 def _growth(found: dict[str, Any]) -> str:
     events = [f"{count:,}" for count in found["events"]]
     _plot("growth", pygal.Line, "Events a second, by events stored", events, {"stored": found["rate_per_s"]})
@@ -174,6 +204,7 @@ def _bill_run_killed(found: dict[str, Any]) -> str:
 _SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "ingest_single": _single,
     "ingest_batch": _batch,
+    "can_access": _can_access,
     "growth": _growth,
     "bill_run": _bill_run,
     "bill_run_killed": _bill_run_killed,

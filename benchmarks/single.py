@@ -11,7 +11,6 @@ from .disk import fdatasync_ms
 from .load import percentile
 from .stack import Stack
 
-CONNECTIONS = 16
 SATURATION_S = 5.0
 HALF_LOAD_S = 20.0
 BODY = b'{"event":"api.call","endpoint":"/v1/search","customer_id":"cust_abc"}'
@@ -27,16 +26,18 @@ def measure(stack: Stack) -> dict[str, Any]:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {_tenant_key()}"}
     request = load.post("/v1/events", BODY, headers)
     web = stack.serve("ingest", "benchmarks.floors:ingest")
-    saturation = _run(web, request, SATURATION_S, None).rate_per_s
+    saturation = load.answered(web, [request], seconds=SATURATION_S).rate_per_s
     before = fdatasync_ms(stack.home)
-    ours = _run(web, request, HALF_LOAD_S, saturation / 2)
+    ours = load.answered(web, [request], seconds=HALF_LOAD_S, rate_per_s=saturation / 2)
     after = fdatasync_ms(stack.home)
     stack.end("ingest")
     stack.environment["FLOOR_BYTES"] = str(_entry_bytes())
     floors = {}
     for name in ("append", "django", "hello"):
         port = stack.serve(name, f"benchmarks.floors:{name}")
-        floors[name] = _run(port, load.post("/", BODY, {}), HALF_LOAD_S / 2, saturation / 2)
+        floors[name] = load.answered(
+            port, [load.post("/", BODY, {})], seconds=HALF_LOAD_S / 2, rate_per_s=saturation / 2
+        )
         stack.end(name)
     floor = floors["append"]
     return {
@@ -61,15 +62,6 @@ def measure(stack: Stack) -> dict[str, Any]:
         "ours_ms": [_server(ours, percent) for percent in PERCENTS],
         "append_ms": [_server(floor, percent) for percent in PERCENTS],
     }
-
-
-def _run(port: int, request: bytes, seconds: float, rate_per_s: float | None) -> load.Result:
-    result = load.run(
-        port, lambda _: request, seconds=seconds, connections=CONNECTIONS, rate_per_s=rate_per_s
-    )
-    if refused := result.statuses.keys() - {200, 202}:
-        raise RuntimeError(f"requests were answered {sorted(refused)}")
-    return result
 
 
 def _server(result: load.Result, percent: float) -> float:

@@ -35,6 +35,25 @@ BILL_RUN = {
     "ratio_tenfold": 1.04,
     "cpu_ms": {"worker": 8.0, "beat": 0.01},
 }
+CAN_ACCESS = {
+    "p50_ms": 0.9,
+    "p95_ms": 1.9,
+    "p99_ms": 3.2,
+    "server_p50_ms": 0.4,
+    "server_p99_ms": 1.1,
+    "rate_per_s": 1_086,
+    "floor_p50_ms": 0.3,
+    "floor_p99_ms": 1.2,
+    "ratio_p50": 3.0,
+    "django_p50_ms": 0.5,
+    "script_us": 155,
+    "get_us": 73,
+    "ratio_script": 2.12,
+    "unknown_percent": 5,
+    "percents": [50, 99],
+    "ours_ms": [0.9, 3.2],
+    "hello_ms": [0.3, 1.2],
+}
 
 
 def test_an_unknown_benchmark_is_named_with_those_there_are(capsys):
@@ -87,3 +106,16 @@ def test_the_page_says_how_fast_a_month_is_billed(tmp_path, monkeypatch):
     assert "| × 1.04 | ≤ 1.2 |" in page
     assert "in ms: worker 8." in page
     assert "10,000,000 events" in (tmp_path / "benchmarks" / "bill_run.svg").read_text()
+
+
+def test_the_page_says_how_long_a_decision_takes_beside_a_bare_hello(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    monkeypatch.setattr(report, "PLOTS", tmp_path / "benchmarks")
+
+    report.write({"machine": MACHINE, "can_access": CAN_ACCESS})
+
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| as the caller sees it, p50 / p95 / p99 | 0.9 / 1.9 / 3.2 ms | p99 < 5 ms |" in page
+    assert "| ratio at p50 | 3.0 | ≤ 3.5 |" in page
+    assert "| ratio of the two | 2.12 | ≤ 3 |" in page
+    assert "a bare WSGI hello" in (tmp_path / "benchmarks" / "can_access.svg").read_text()

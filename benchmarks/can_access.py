@@ -1,0 +1,144 @@
+"""can_access: one decision a request, beside a bare hello on the same server, and one script beside one raw GET."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+
+from . import load
+from .load import percentile
+from .stack import Stack
+
+CUSTOMERS = 200
+FEATURE = "advanced_ai_search"
+QUOTA = 1_000
+# Of the requests; nobody has heard of their customers, and no other server may be asked for them either.
+UNKNOWN_PERCENT = 5
+SATURATION_S = 5.0
+HALF_LOAD_S = 15.0
+SCRIPT_CALLS = 5_000
+PUBLISHED_S = 60.0
+PERCENTS = (50, 75, 90, 95, 99, 99.9)
+
+
+def measure(stack: Stack) -> dict[str, Any]:
+    """At half of the rate that saturates the server; the floors at the same rate.
+
+    p50_ms …: as the caller sees it, from the time a request was due. server_…: from the application's call to its
+    return. script_us, get_us: a decision by the site's client and a raw GET on the same socket, one after the other.
+    """
+    requests = _requests(_tenant_key())
+    web = stack.serve("access", "benchmarks.floors:ingest")
+    _published(web, requests[0])
+    saturation = load.answered(web, requests, seconds=SATURATION_S).rate_per_s
+    rate_per_s = saturation / 2
+    ours = load.answered(web, requests, seconds=HALF_LOAD_S, rate_per_s=rate_per_s)
+    stack.end("access")
+    floors = {}
+    for name in ("hello", "django"):
+        port = stack.serve(name, f"benchmarks.floors:{name}")
+        floors[name] = load.answered(port, requests, seconds=HALF_LOAD_S, rate_per_s=rate_per_s)
+        stack.end(name)
+    hello = floors["hello"]
+    script_us, get_us = _script_us()
+    return {
+        "p50_ms": round(ours.percentile_ms(50), 3),
+        "p95_ms": round(ours.percentile_ms(95), 3),
+        "p99_ms": round(ours.percentile_ms(99), 3),
+        "server_p50_ms": percentile(ours.server_ms, 50),
+        "server_p99_ms": percentile(ours.server_ms, 99),
+        "rate_per_s": round(ours.rate_per_s),
+        "saturation_per_s": round(saturation),
+        "floor_p50_ms": round(hello.percentile_ms(50), 3),
+        "floor_p99_ms": round(hello.percentile_ms(99), 3),
+        "ratio_p50": round(ours.percentile_ms(50) / hello.percentile_ms(50), 2),
+        "django_p50_ms": round(floors["django"].percentile_ms(50), 3),
+        "script_us": round(script_us),
+        "get_us": round(get_us),
+        "ratio_script": round(script_us / get_us, 2),
+        "unknown_percent": UNKNOWN_PERCENT,
+        "percents": list(PERCENTS),
+        "ours_ms": [round(ours.percentile_ms(percent), 3) for percent in PERCENTS],
+        "hello_ms": [round(hello.percentile_ms(percent), 3) for percent in PERCENTS],
+    }
+
+
+def _requests(key: str) -> list[bytes]:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    unknown = CUSTOMERS * UNKNOWN_PERCENT // (100 - UNKNOWN_PERCENT)
+    names = [_customer(number) for number in range(CUSTOMERS)] + [f"nobody_{at}" for at in range(unknown)]
+    bodies = [json.dumps({"tenantId": name, "featureKey": FEATURE}).encode() for name in names]
+    return [load.post("/v1/canAccess", body, headers) for body in bodies]
+
+
+def _customer(number: int) -> str:
+    return f"cust_{number:03}"
+
+
+def _published(port: int, request: bytes) -> None:
+    """Wait until the publisher has told the site; a second more, after which no process trusts what it saw before."""
+    end = time.monotonic() + PUBLISHED_S
+    enforced = request.replace(b"/v1/canAccess ", b"/v1/canAccess?enforce=true ", 1)
+    while not (_site().meta().is_complete and load.once(port, enforced) == 200):
+        if time.monotonic() > end:
+            raise TimeoutError(f"the publisher has not filled the site after {PUBLISHED_S:.0f} s")
+        time.sleep(0.1)
+    time.sleep(2.0)
+
+
+def _script_us() -> tuple[float, float]:
+    """Medians of a decision and of a GET of as many bytes as a customer's record has, taken in turns."""
+    from aforo.kernel.clock import now
+    from entitlements.decision import Ask
+
+    site = _site()
+    site.redis.set("aforo:floor", b"x" * 200)
+    ask = Ask(quantity=1, now_ms=int(now().timestamp() * 1000))
+    script_s, get_s = [], []
+    for number in range(SCRIPT_CALLS):
+        customer = _customer(number % CUSTOMERS)
+        script_s.append(_seconds(lambda: site.decide("bench/live", customer, FEATURE, ask)))  # noqa: B023
+        get_s.append(_seconds(lambda: site.redis.get("aforo:floor")))
+    site.redis.delete("aforo:floor")
+    return percentile(sorted(script_s), 50) * 1e6, percentile(sorted(get_s), 50) * 1e6
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _site() -> Any:
+    from entitlements.edge.store import EdgeStore
+
+    return EdgeStore(settings.REDIS_URL)
+
+
+def _tenant_key() -> str:
+    """A tenant whose customers have a hard quota each; its key, without a rate limit."""
+    from aforo.tenancy.services.api_keys import api_key_create
+    from aforo.tenancy.services.customers import customer_create
+    from aforo.tenancy.services.tenants import tenant_create
+    from entitlements.services.entitlements import entitlement_create
+    from entitlements.services.features import feature_create
+    from metering.services.meters import meter_create
+
+    tenant = tenant_create(slug="bench", name="Bench")
+    meter_create(tenant=tenant, key="api.call", aggregation="COUNT")
+    feature_create(tenant=tenant, code=FEATURE, name="Search", kind="METERED", meter="api.call")
+    for number in range(CUSTOMERS):
+        customer_create(tenant=tenant, external_id=_customer(number))
+        entitlement_create(
+            tenant=tenant,
+            feature=FEATURE,
+            layer="CUSTOMER",
+            owner=_customer(number),
+            limit=Decimal(QUOTA),
+        )
+    return api_key_create(tenant=tenant, name="bench")[1]
