@@ -22,9 +22,10 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    # Before the customers' own addresses, whose external_id may hold a slash: customers/cust_abc/entitlements.
+    path("v1/", include("entitlements.urls")),
     path("v1/", include("aforo.http.urls")),
     path("v1/", include("metering.urls")),
-    path("v1/", include("entitlements.urls")),
     path("v1/", include("billing.urls")),
 ]
 

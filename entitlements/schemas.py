@@ -12,8 +12,9 @@ from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
 from aforo.kernel.decimals import trimmed
 
 from .decision import Reason
-from .models import MarginEvent, MarginPolicy
+from .models import EdgePolicy, Entitlement, Feature, MarginEvent, MarginPolicy
 from .models.margin import Action
+from .windows import UNITS
 
 # Named for the description of the API (ENUM_NAME_OVERRIDES).
 MARGIN_ACTIONS = Action.choices
@@ -21,6 +22,12 @@ MARGIN_EVENT_KINDS = MarginEvent.Kind.choices
 MARGIN_SCOPES = MarginPolicy.Scope.choices
 MARGIN_WINDOWS = MarginPolicy.Window.choices
 MARGIN_MODES = MarginPolicy.Mode.choices
+FEATURE_KINDS = Feature.Kind.choices
+ENTITLEMENT_LAYERS = Entitlement.Layer.choices
+LIMIT_TYPES = Entitlement.LimitType.choices
+# As decisions say it.
+DECIDED_LIMIT_TYPES = ("hard", "soft")
+ENTITLEMENT_WINDOWS = Entitlement.WindowKind.choices
 _COUNT_MAX = 2_147_483_647
 
 
@@ -77,7 +84,7 @@ class AccessSerializer(serializers.Serializer):
     reason = serializers.ChoiceField([reason.value for reason in Reason])
     feature = serializers.CharField()
     plan = serializers.CharField(allow_null=True)
-    limit_type = serializers.ChoiceField(["hard", "soft"], allow_null=True)
+    limit_type = serializers.ChoiceField(DECIDED_LIMIT_TYPES, allow_null=True)
     reset_at = serializers.DateTimeField(allow_null=True)
     margin = AccessMarginSerializer()
     as_of = serializers.DateTimeField(allow_null=True)
@@ -296,4 +303,165 @@ class DryRunSerializer(serializers.Serializer):
     customers = DryCustomerSerializer(many=True)
     customers_left = serializers.IntegerField(
         help_text="So many more were not looked at; manage.py margin_dry_run looks at all."
+    )
+
+
+class UnitsField(TrimmedField):
+    """Units of a metered feature: a decimal text, of as many places as the feature has."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_digits=24, decimal_places=6, **options)
+
+
+class FeatureChangeSerializer(StrictSerializer):
+    name = serializers.CharField(required=False, max_length=200)
+    description = serializers.CharField(required=False, allow_blank=True)
+    meter = serializers.CharField(
+        required=False, allow_null=True, help_text="Its key; of a metered feature, and of no other."
+    )
+    unit = serializers.CharField(
+        required=False, allow_blank=True, max_length=32, help_text="Label of one unit."
+    )
+    is_archived = serializers.BooleanField(
+        required=False, help_text="An archived feature is unknown to gateways."
+    )
+
+
+class NewFeatureSerializer(FeatureChangeSerializer):
+    code = serializers.CharField(max_length=64, help_text="What canAccess calls featureKey.")
+    name = serializers.CharField(max_length=200)
+    kind = serializers.ChoiceField(FEATURE_KINDS)
+    decimal_places = serializers.IntegerField(
+        required=False, min_value=0, max_value=6, help_text="Of limits and usage; 0: whole units."
+    )
+
+
+class FeatureSerializer(NewFeatureSerializer):
+    meter = serializers.CharField(source="meter.key", allow_null=True, default=None)
+    created_at = InstantField()
+
+
+class FeaturesQuery(PageQuery):
+    kind = serializers.ChoiceField(FEATURE_KINDS, required=False)
+    is_archived = serializers.BooleanField(required=False, default=None, allow_null=True)
+
+
+class EntitlementChangeSerializer(StrictSerializer):
+    is_granted = serializers.BooleanField(
+        required=False, help_text="false: this layer takes the feature away."
+    )
+    limit = UnitsField(
+        required=False, allow_null=True, min_value=0, help_text="Units of the window; null: no limit."
+    )
+    value = serializers.CharField(
+        required=False, allow_blank=True, max_length=255, help_text="Of a static feature."
+    )
+    limit_type = serializers.ChoiceField(LIMIT_TYPES, required=False, help_text="HARD if left out.")
+    window = serializers.ChoiceField(ENTITLEMENT_WINDOWS, required=False, help_text="BILLING if left out.")
+    window_unit = serializers.ChoiceField(UNITS, required=False, allow_blank=True, help_text="CALENDAR only.")
+    window_s = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=_COUNT_MAX,
+        help_text="FIXED and SLIDING: their length.",
+    )
+    starts_at = InstantField(required=False, allow_null=True, help_text="null: at once.")
+    ends_at = InstantField(required=False, allow_null=True, help_text="null: without end.")
+
+
+class NewEntitlementSerializer(EntitlementChangeSerializer):
+    feature = serializers.CharField(help_text="Its code.")
+    layer = serializers.ChoiceField(ENTITLEMENT_LAYERS)
+    owner = serializers.CharField(
+        max_length=255,
+        help_text="Code of the rate plan, offering or contract, or the customer's external_id.",
+    )
+
+
+class EntitlementSerializer(NewEntitlementSerializer):
+    id = serializers.UUIDField()
+    feature = serializers.CharField(source="feature.code")
+    created_at = InstantField()
+
+
+class EntitlementsQuery(PageQuery):
+    feature = serializers.CharField(required=False, help_text="Its code.")
+    layer = serializers.ChoiceField(ENTITLEMENT_LAYERS, required=False)
+    owner = serializers.CharField(required=False)
+
+
+class NewFeatureGrantSerializer(StrictSerializer):
+    customer = serializers.CharField(help_text="external_id")
+    feature = serializers.CharField(help_text="Code of a metered feature.")
+    amount = UnitsField(min_value=0)
+    priority = serializers.IntegerField(
+        required=False, min_value=0, max_value=32_767, help_text="Lower burns first; 100 if left out."
+    )
+    effective_at = InstantField(required=False, help_text="Now if left out.")
+    expires_at = InstantField(required=False, allow_null=True, help_text="null: never.")
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
+
+
+class FeatureGrantSerializer(NewFeatureGrantSerializer):
+    id = serializers.UUIDField()
+    customer = serializers.CharField(source="customer.external_id")
+    feature = serializers.CharField(source="feature.code")
+    revoked_at = InstantField(allow_null=True)
+    created_at = InstantField()
+
+
+class GrantsQuery(PageQuery):
+    customer = serializers.CharField(required=False, help_text="external_id")
+    feature = serializers.CharField(required=False, help_text="Its code.")
+
+
+class GrantSegmentSerializer(serializers.Serializer):
+    window_start = InstantField(source="window.start")
+    window_end = InstantField(source="window.end")
+    taken = UnitsField(help_text="Units that the window took from this grant.")
+
+
+class GrantHistorySerializer(serializers.Serializer):
+    id = serializers.UUIDField(source="grant.pk")
+    balance = UnitsField(help_text="What is left now.")
+    history = GrantSegmentSerializer(many=True)
+
+
+class EntitlementInForceSerializer(serializers.Serializer):
+    feature = serializers.CharField(source="terms.feature.code")
+    kind = serializers.ChoiceField(FEATURE_KINDS, source="terms.feature.kind")
+    layer = serializers.ChoiceField(ENTITLEMENT_LAYERS, source="terms.in_force.layer")
+    explanation = serializers.CharField(source="terms.in_force.sentence", help_text="Which rules gave it.")
+    value = serializers.CharField(source="terms.in_force.value")
+    limit = UnitsField(source="terms.limit", allow_null=True, help_text="Grants included; null: no limit.")
+    limit_type = serializers.ChoiceField(DECIDED_LIMIT_TYPES, source="terms.in_force.limit_type")
+    from_grants = UnitsField(source="terms.extra", help_text="Units of the limit that come from grants.")
+    used = UnitsField(help_text="Billed usage of the window.")
+    remaining = UnitsField(allow_null=True)
+    window_start = InstantField(source="terms.window.period.start")
+    reset_at = InstantField(source="terms.window.resets_at", allow_null=True)
+
+
+class CustomerEntitlementsSerializer(serializers.Serializer):
+    customer = serializers.CharField(source="terms.customer.external_id")
+    is_active = serializers.BooleanField(source="terms.is_active")
+    plan = serializers.CharField(source="terms.plan", help_text="Of the oldest subscription.")
+    is_wallet_empty = serializers.BooleanField(
+        source="terms.is_wallet_empty", help_text="Prepaid, and nothing is left."
+    )
+    entitlements = EntitlementInForceSerializer(many=True)
+
+
+class EdgePolicySerializer(StrictSerializer):
+    on_unknown = serializers.ChoiceField(
+        EdgePolicy.OnUnknown.choices,
+        required=False,
+        help_text="Decides while a site has no records, or has heard nothing for longer than allowed.",
+    )
+    max_stale_s = serializers.IntegerField(
+        required=False,
+        min_value=10,
+        max_value=_COUNT_MAX,
+        help_text="Seconds for which a site that hears nothing goes on by what it knows.",
     )

@@ -3,6 +3,18 @@
 from django.urls import path
 
 from .api.access import CanAccessBatchView, CanAccessView, ReservationSettleView, ReservationView
+from .api.catalog import (
+    CustomerEntitlementsView,
+    EdgePolicyView,
+    EntitlementsView,
+    EntitlementView,
+    FeaturesView,
+    FeatureView,
+    GrantHistoryView,
+    GrantRevokeView,
+    GrantsView,
+    GrantView,
+)
 from .api.feed import ChangesView
 from .api.leases import LeasesView
 from .api.margins import (
@@ -26,6 +38,20 @@ urlpatterns = [
     path(
         "reservations/<str:reservation_id>/settle", ReservationSettleView.as_view(), name="reservation-settle"
     ),
+    path("features", FeaturesView.as_view(), name="features"),
+    path("features/<str:code>", FeatureView.as_view(), name="feature"),
+    path("entitlements", EntitlementsView.as_view(), name="entitlements"),
+    path("entitlements/<uuid:entitlement_id>", EntitlementView.as_view(), name="entitlement"),
+    path("grants", GrantsView.as_view(), name="grants"),
+    path("grants/<uuid:grant_id>", GrantView.as_view(), name="grant"),
+    path("grants/<uuid:grant_id>/history", GrantHistoryView.as_view(), name="grant-history"),
+    path("grants/<uuid:grant_id>/revoke", GrantRevokeView.as_view(), name="grant-revoke"),
+    path(
+        "customers/<path:external_id>/entitlements",
+        CustomerEntitlementsView.as_view(),
+        name="customer-entitlements",
+    ),
+    path("edge/policy", EdgePolicyView.as_view(), name="edge-policy"),
     path("edge/changes", ChangesView.as_view(), name="edge-changes"),
     path("edge/reconciliation", ReconciliationView.as_view(), name="edge-reconciliation"),
     path("edge/leases", LeasesView.as_view(), name="edge-leases"),

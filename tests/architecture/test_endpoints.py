@@ -121,7 +121,14 @@ class World:
         cost = {"customer": MARK, "on": "2026-03-01", "amount": "1", "source": MARK, "external_key": MARK}
         self.made("/v1/imported-costs", {"costs": [cost]}, 200)
         margins_evaluate(tenant=self.owner.tenant)
+        self.made("/v1/features", {"code": MARK, "name": MARK, "kind": "METERED", "meter": MARK})
+        entitlement = {"feature": MARK, "layer": "CUSTOMER", "owner": MARK, "limit": "10"}
+        entitled = self.made("/v1/entitlements", entitlement)
+        units = self.made("/v1/grants", {"customer": MARK, "feature": MARK, "amount": "5"})
         self.names |= {
+            "features": {"code": MARK},
+            "entitlements": {"entitlement_id": entitled["id"]},
+            "grants": {"grant_id": units["id"]},
             "cost-rates": {"rate_id": cost_rate["id"]},
             "margin-policies": {"code": MARK},
             "margins": {"external_id": MARK},
@@ -240,6 +247,7 @@ SHOWS = sorted(
         "/v1/metering-profile",
         "/v1/bill-runs",
         "/v1/exchange-rates",
+        "/v1/edge/policy",
         # Shows what the publisher has made; tests/entitlements/edge/test_feed.py asks it by two tenants.
         "/v1/edge/changes",
         # Counters of metered features, of which the owner has none; as the one above.
