@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Protocol
 
+from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 
@@ -31,16 +32,18 @@ class StandingSource(Protocol):
         """
 
 
+# A customer and windows.
+Asked = tuple[Customer, Sequence[Period]]
+
+
 class RevenueSource(Protocol):
     """What customers earn the tenant, by billing's own rating; filled by billing."""
 
-    def accrued(
-        self, tenant: Tenant, customer: Customer, windows: Sequence[Period]
-    ) -> list[dict[str, Decimal]]:
-        """Of each window the revenue of its usage and its share of the fees, by currency, before discounts and taxes.
+    def accrued(self, tenant: Tenant, asked: Sequence[Asked]) -> list[list[dict[str, Decimal]] | Problem]:
+        """Of each customer's windows the revenue of its usage and its share of the fees, by currency, before discounts and
+        taxes; or why a period of the customer cannot be rated.
 
         Usage is that of the UTC hours that begin in the window. The same for windows that are past and for one that ends now.
-        Raises Problem where a period cannot be rated.
         """
 
     def exchange_rate(self, tenant: Tenant, base: str, quote: str, on: date) -> Decimal | None:
@@ -64,10 +67,8 @@ class NoOwners:
 class NoRevenue:
     """The revenue of an installation without billing."""
 
-    def accrued(
-        self, tenant: Tenant, customer: Customer, windows: Sequence[Period]
-    ) -> list[dict[str, Decimal]]:
-        return [{} for _ in windows]
+    def accrued(self, tenant: Tenant, asked: Sequence[Asked]) -> list[list[dict[str, Decimal]] | Problem]:
+        return [[{} for _ in windows] for _, windows in asked]
 
     def exchange_rate(self, tenant: Tenant, base: str, quote: str, on: date) -> Decimal | None:
         return None

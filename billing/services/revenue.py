@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -10,7 +11,8 @@ from decimal import Decimal
 from aforo.kernel.decimals import EXACT, total
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period
-from aforo.tenancy.models import Customer, Tenant
+from aforo.tenancy.models import Tenant
+from entitlements.ports import Asked
 
 from .. import loading, pipeline
 from ..closed_periods import meter_usage
@@ -23,23 +25,25 @@ from ..sources import Sources
 
 
 class Revenue:
-    """Entitlements' `RevenueSource`. `accrued` raises Problem state_conflict where a period cannot be rated, as its invoice would."""
+    """Entitlements' `RevenueSource`."""
 
-    def accrued(
-        self, tenant: Tenant, customer: Customer, windows: Sequence[Period]
-    ) -> list[dict[str, Decimal]]:
-        sums: list[dict[str, Decimal]] = [{} for _ in windows]
-        if not windows:
-            return sums
-        whole = Period(min(one.start for one in windows), max(one.end for one in windows))
-        for subscription in billed_subscriptions_for(tenant).filter(customer=customer):
-            for cycle in _cycles(subscription, whole):
-                rated = RatedCycle(tenant, subscription, cycle)
-                for window, of in zip(windows, sums, strict=True):
-                    amount = rated.accrued(window)
-                    if amount:
-                        of[rated.currency] = EXACT.add(of.get(rated.currency, ZERO), amount)
-        return sums
+    def accrued(self, tenant: Tenant, asked: Sequence[Asked]) -> list[list[dict[str, Decimal]] | Problem]:
+        answers: list[list[dict[str, Decimal]] | Problem] = [[{} for _ in windows] for _, windows in asked]
+        for turn in _turns(tenant, asked):
+            sources = Sources(tenant, [(subscription, cycle) for _, subscription, cycle in turn])
+            for place, subscription, cycle in turn:
+                sums = answers[place]
+                if isinstance(sums, Problem):
+                    continue
+                try:
+                    rated = RatedCycle(tenant, subscription, cycle, sources)
+                    for window, of in zip(asked[place][1], sums, strict=True):
+                        amount = rated.accrued(window)
+                        if amount:
+                            of[rated.currency] = EXACT.add(of.get(rated.currency, ZERO), amount)
+                except Problem as problem:
+                    answers[place] = problem
+        return answers
 
     def exchange_rate(self, tenant: Tenant, base: str, quote: str, on: date) -> Decimal | None:
         found = exchange_rates_on(tenant, bases=[base], quote=quote, on=on).get(base)
@@ -49,11 +53,12 @@ class Revenue:
 class RatedCycle:
     """One billing period of a subscription, rated on its usage until any instant.
 
+    sources: of this and other subscriptions, read together. Raises Problem state_conflict where its invoice would.
+
     A fee of 31.00 and 0.01 a call, 100 calls on 1 January and 200 on the 2nd: the 2nd accrues 1.00 + 2.00.
     """
 
-    def __init__(self, tenant: Tenant, subscription: Subscription, cycle: Period) -> None:
-        sources = Sources(tenant, [(subscription, cycle)])
+    def __init__(self, tenant: Tenant, subscription: Subscription, cycle: Period, sources: Sources) -> None:
         state = loading.billing_state(tenant=tenant, subscription=subscription, cycle=cycle, sources=sources)
         # What other periods' invoices have billed or left is theirs; a setup fee comes once, and would hide a loss.
         self._state = replace(state, fees_ahead=(), credits_left=(), closed=(), marks=(), setup_fees=())
@@ -110,6 +115,23 @@ class RatedCycle:
         )
         charges = self._state.charges
         return replace(self._state, usage=tuple(condensed(each, charges) for each in usage))
+
+
+def _turns(tenant: Tenant, asked: Sequence[Asked]) -> list[list[tuple[int, Subscription, Period]]]:
+    """What to rate, each with its place in *asked*; in a turn a subscription has one period, so that it is read at once."""
+    held: dict[int, list[Subscription]] = defaultdict(list)
+    customers = [customer for customer, _ in asked]
+    for subscription in billed_subscriptions_for(tenant).filter(customer__in=customers):
+        held[subscription.customer_id].append(subscription)
+    turns: list[list[tuple[int, Subscription, Period]]] = []
+    for place, (customer, windows) in enumerate(asked):
+        for subscription in held[customer.pk] if windows else ():
+            whole = Period(min(one.start for one in windows), max(one.end for one in windows))
+            for number, cycle in enumerate(_cycles(subscription, whole)):
+                if number == len(turns):
+                    turns.append([])
+                turns[number].append((place, subscription, cycle))
+    return turns
 
 
 def _cycles(subscription: Subscription, whole: Period) -> Iterator[Period]:

@@ -13,8 +13,6 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
-from django.db.models import Q
-
 from aforo.kernel.decimals import EXACT
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import Period, local_midnight
@@ -22,7 +20,7 @@ from aforo.tenancy.models import Customer, Tenant
 from metering.selectors.usage import Wanted, quantities_by_dimensions
 
 from ..models import CostRate, Holding, ImportedCost, MarginPolicy
-from ..ports import revenue_source
+from ..ports import Asked, revenue_source
 from ..resolution import Holding as HoldingValue
 
 ZERO = Decimal(0)
@@ -84,49 +82,57 @@ def window_at(
 
 
 def figures_of(
-    tenant: Tenant, customer: Customer, policy: MarginPolicy, windows: Sequence[Period]
-) -> list[Figures]:
-    """Revenue and cost of each window, in the policy's currency by the rate recorded for the window's last day.
+    tenant: Tenant, asked: Sequence[tuple[Customer, MarginPolicy, Sequence[Period]]]
+) -> list[list[Figures]]:
+    """Revenue and cost of each customer's windows, in the policy's currency by the rate recorded for the window's last day.
 
-    Where billing cannot rate a period, each window's issue says why.
+    Where billing cannot rate a period, each of the customer's windows says why.
     """
-    try:
-        earned = revenue_source().accrued(tenant, customer, windows)
-    except Problem as problem:
-        return [Figures(window, ZERO, ZERO, problem.detail) for window in windows]
-    spent = costs_of(tenant, customer, windows)
-    return [_figures(tenant, customer, policy, *each) for each in zip(windows, earned, spent, strict=True)]
+    of = [(customer, windows) for customer, _, windows in asked]
+    found = []
+    earned, spent = revenue_source().accrued(tenant, of), costs_of(tenant, of)
+    for (customer, policy, windows), sums, costs in zip(asked, earned, spent, strict=True):
+        if isinstance(sums, Problem):
+            found.append([Figures(window, ZERO, ZERO, sums.detail) for window in windows])
+        else:
+            each = zip(windows, sums, costs, strict=True)
+            found.append([_figures(tenant, customer, policy, *one) for one in each])
+    return found
 
 
-def costs_of(tenant: Tenant, customer: Customer, windows: Sequence[Period]) -> list[Amounts]:
-    """What each window cost, by currency: counted usage at the rates in force in its hours, and imported costs.
+def costs_of(tenant: Tenant, asked: Sequence[Asked]) -> list[list[Amounts]]:
+    """What each customer's windows cost, by currency: counted usage at the rates in force in its hours, and imported costs.
 
     An imported cost belongs to the window in which its day begins. Three queries.
 
     1,000,000 tokens of gpt-4o at 0.0000025 and 2.00 imported: 4.50.
     """
-    sums: list[Amounts] = [{} for _ in windows]
+    sums: list[list[Amounts]] = [[{} for _ in windows] for _, windows in asked]
     rates: dict[int, list[CostRate]] = defaultdict(list)
     for rate in CostRate.objects.of(tenant).select_related("meter"):
         rates[rate.meter_id].append(rate)
-    wanted, priced = [], []
+    wanted: list[Wanted] = []
+    priced: list[tuple[Amounts, list[CostRate], datetime]] = []
     for of_meter in rates.values():
         meter = of_meter[0].meter.meter()
-        for place, window in enumerate(windows):
-            for piece in _pieces(window, of_meter):
-                wanted.append(Wanted(customer.pk, meter, piece))
-                priced.append((place, of_meter, piece))
+        for (customer, windows), of in zip(asked, sums, strict=True):
+            for window, amounts in zip(windows, of, strict=True):
+                for piece in _pieces(window, of_meter):
+                    wanted.append(Wanted(customer.pk, meter, piece))
+                    priced.append((amounts, of_meter, piece.start))
     found = quantities_by_dimensions(tenant=tenant, wanted=wanted)
-    for (place, of_meter, piece), quantities in zip(priced, found, strict=True):
+    for (amounts, of_meter, at), quantities in zip(priced, found, strict=True):
         for dimensions, quantity in quantities.items():
-            rate = rate_of(of_meter, dict(dimensions), piece.start)
+            rate = rate_of(of_meter, dict(dimensions), at)
             if rate is not None:
-                _add(sums[place], rate.currency, EXACT.multiply(quantity, rate.unit_cost))
-    for cost in _imported(tenant, customer, windows):
-        begins_at = local_midnight(cost.on, customer.zone)
-        for window, of in zip(windows, sums, strict=True):
-            if begins_at in window:
-                _add(of, cost.currency, cost.amount)
+                _add(amounts, rate.currency, EXACT.multiply(quantity, rate.unit_cost))
+    imported = _imported(tenant, asked)
+    for (customer, windows), of in zip(asked, sums, strict=True):
+        for cost in imported[customer.pk]:
+            begins_at = local_midnight(cost.on, customer.zone)
+            for window, amounts in zip(windows, of, strict=True):
+                if begins_at in window:
+                    _add(amounts, cost.currency, cost.amount)
     return sums
 
 
@@ -149,13 +155,18 @@ def _pieces(window: Period, rates: Iterable[CostRate]) -> list[Period]:
     return [Period(start, end) for start, end in pairwise(cuts)]
 
 
-def _imported(tenant: Tenant, customer: Customer, windows: Sequence[Period]) -> list[ImportedCost]:
-    if not windows:
-        return []
-    first = min(one.start for one in windows).astimezone(customer.zone).date()
-    last = max(one.end for one in windows).astimezone(customer.zone).date()
-    rows = ImportedCost.objects.of(tenant).filter(customer=customer)
-    return list(rows.filter(Q(on__gte=first) & Q(on__lte=last)).order_by("on", "pk"))
+def _imported(tenant: Tenant, asked: Sequence[Asked]) -> dict[int, list[ImportedCost]]:
+    """By the customer's row, the figures of the days around all windows."""
+    found: dict[int, list[ImportedCost]] = defaultdict(list)
+    every = [window for _, windows in asked for window in windows]
+    if every:
+        # A day begins at another instant in each zone.
+        first = min(window.start for window in every).date() - timedelta(days=1)
+        last = max(window.end for window in every).date() + timedelta(days=1)
+        rows = ImportedCost.objects.of(tenant).filter(customer__in=[customer for customer, _ in asked])
+        for row in rows.filter(on__gte=first, on__lte=last).order_by("on", "pk"):
+            found[row.customer_id].append(row)
+    return found
 
 
 def _figures(

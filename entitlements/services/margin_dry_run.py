@@ -127,7 +127,7 @@ def _days(
         wholes.append(Period(local_midnight(on, zone), local_midnight(on + timedelta(days=1), zone)))
     # Judged in the day's last instant.
     windows = [window_at(policy, customer, holdings, day.end - timedelta.resolution) for day in wholes]
-    figures = figures_of(tenant, customer, policy, [*windows, *wholes])
+    (figures,) = figures_of(tenant, [(customer, policy, [*windows, *wholes])])
     calls = _calls(tenant, customer, wholes)
     standing = WELL
     for place, (day, of_window) in enumerate(zip(wholes, figures, strict=False)):

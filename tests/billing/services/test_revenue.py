@@ -15,7 +15,7 @@ from billing.models import Charge
 from billing.services.invoices import current_usage
 from billing.services.revenue import Revenue
 from tests.billing.builders import MARCH, a_fee, a_subscription, tampering, used
-from tests.workspaces import Workspace, workspace
+from tests.workspaces import Workspace, customer, workspace
 
 D = Decimal
 # 0.010 to 1,000 calls, 0.008 to 10,000, then 0.005.
@@ -36,7 +36,8 @@ def calls(acme: Workspace) -> dict[str, object]:
 
 
 def earned(acme: Workspace, *windows: Period) -> list[Decimal]:
-    found = Revenue().accrued(acme.tenant, acme.customer, windows)
+    (found,) = Revenue().accrued(acme.tenant, [(acme.customer, windows)])
+    assert not isinstance(found, Problem)
     return [each.get("USD", D(0)) for each in found]
 
 
@@ -102,6 +103,8 @@ def test_what_cannot_be_rated_is_said(acme: Workspace):
     with tampering():
         Charge.objects.get(code="calls").tiers.all().delete()
     used(acme.customer, acme.meter, "5", datetime(2026, 3, 20, tzinfo=UTC))
-    with pytest.raises(Problem) as refused:
-        earned(acme, MARCH)
-    assert refused.value.code == "state_conflict"
+    other = customer(acme.tenant, "other")
+    a_subscription(other, a_fee("31.00"), code="sub_2")
+    refused, fine = Revenue().accrued(acme.tenant, [(acme.customer, [MARCH]), (other, [MARCH])])
+    assert isinstance(refused, Problem)
+    assert fine == [{"USD": D("31.00")}]

@@ -53,6 +53,11 @@ def rate(acme: Workspace, unit_cost: str, starts_at: datetime = JANUARY, **field
     )
 
 
+def spent(acme: Workspace, *windows: Period, by=None) -> list[dict[str, Decimal]]:
+    (found,) = costs_of(acme.tenant, [(by or acme.customer, windows)])
+    return found
+
+
 def test_the_rate_that_names_most_counts_and_the_rest_goes_to_the_general_one(acme: Workspace):
     at = datetime(2026, 3, 10, 9, tzinfo=UTC)
     tokens(acme, 1_000_000, at, model="gpt-4o", region="eu")
@@ -62,7 +67,7 @@ def test_the_rate_that_names_most_counts_and_the_rest_goes_to_the_general_one(ac
     rate(acme, "0.0000025", dimensions={"model": "gpt-4o"})
     rate(acme, "0.000003", dimensions={"model": "gpt-4o", "region": "eu"})
     # 1 M at 3.00 a million, 2 M at 2.50, 4 M at 0.10: 3.00 + 5.00 + 0.40.
-    assert costs_of(acme.tenant, acme.customer, [MARCH]) == [{"USD": D("8.4")}]
+    assert spent(acme, MARCH) == [{"USD": D("8.4")}]
 
 
 def test_a_rate_counts_for_the_hours_in_which_it_is_in_force(acme: Workspace):
@@ -72,12 +77,12 @@ def test_a_rate_counts_for_the_hours_in_which_it_is_in_force(acme: Workspace):
     first = rate(acme, "1")
     cost_rate_end(tenant=acme.tenant, actor="ada", rate_id=first.pk, ends_at=change)
     rate(acme, "2", change)
-    assert costs_of(acme.tenant, acme.customer, [MARCH]) == [{"USD": D(3000)}]
+    assert spent(acme, MARCH) == [{"USD": D(3000)}]
     # Windows that follow each other share nothing and lose nothing.
     days = [
         Period(datetime(2026, 3, day, tzinfo=UTC), datetime(2026, 3, day + 1, tzinfo=UTC)) for day in (9, 10)
     ]
-    assert costs_of(acme.tenant, acme.customer, days) == [{}, {"USD": D(3000)}]
+    assert spent(acme, *days) == [{}, {"USD": D(3000)}]
 
 
 def row(amount: str = "5.00", on: str = "2026-03-31", **fields: str) -> dict[str, object]:
@@ -94,7 +99,7 @@ def test_an_imported_figure_counts_once_with_what_was_said_last(acme: Workspace)
     assert take(row(), row("3.00", external_key="k2"), row("1.00", currency="EUR", external_key="k3")) == (
         *(1, 1, 1),
     )
-    assert costs_of(acme.tenant, acme.customer, [MARCH]) == [{"USD": D(8), "EUR": D(1)}]
+    assert spent(acme, MARCH) == [{"USD": D(8), "EUR": D(1)}]
     # Named twice in one file, the later line counts.
     assert take(row("7.00", external_key="k4"), row("6.00", external_key="k4")) == (1, 1, 0)
 
@@ -103,14 +108,14 @@ def test_a_day_belongs_to_the_window_in_which_it_begins_at_the_customers(acme: W
     tokyo = customer(acme.tenant, "tokyo", timezone="Asia/Tokyo")
     costs_import(tenant=acme.tenant, actor="ada", rows=[row(customer="tokyo", on="2026-03-01")])
     # 1 March begins in Tokyo on 28 February at 15:00Z.
-    assert costs_of(acme.tenant, tokyo, [MARCH]) == [{}]
+    assert spent(acme, MARCH, by=tokyo) == [{}]
 
 
 def test_nothing_of_a_refused_import_is_kept(acme: Workspace):
     with pytest.raises(Problem, match="no customer") as refused:
         costs_import(tenant=acme.tenant, actor="ada", rows=[row(), row(customer="nobody", external_key="k2")])
     assert list(refused.value.facts["errors"]) == ["costs[1].customer"]
-    assert costs_of(acme.tenant, acme.customer, [MARCH]) == [{}]
+    assert spent(acme, MARCH) == [{}]
 
 
 @pytest.mark.parametrize(
