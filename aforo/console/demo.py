@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,17 @@ from billing.services.coupons import coupon_attach, coupon_create
 from billing.services.profiles import billing_profile_set
 from billing.services.subscriptions import subscription_create
 from billing.services.tax import tax_rate_create
+from entitlements.selectors.features import features_for
+from entitlements.services.entitlements import entitlement_create
+from entitlements.services.features import feature_create
 from metering.recordings import LLM_METRIC
 from metering.services.meters import meter_create
 
 TENANT = "acme_corp"
 CUSTOMER = "cust_abc"
 SUBSCRIPTION = "llm-demo"
+PLAN = "llm-payg"
+FEATURE = "advanced_ai_search"
 ADMIN = "admin"
 RECORDING = Path(settings.BASE_DIR) / "sandbox" / "data" / "azure_llm_conv_2023.csv"
 RECORDING_FORM = "llm-csv"
@@ -131,6 +137,9 @@ def demo_seed(*, api_key: str | None = None) -> Seed:
     is_created = not subscriptions_for(tenant).filter(code=SUBSCRIPTION).exists()
     if is_created:
         _plan_make(tenant)
+    # Also for a database that was made before there were features.
+    if not features_for(tenant).filter(code=FEATURE).exists():
+        _feature_make(tenant)
     return Seed(
         tenant=tenant,
         admin_password=_admin_make(),
@@ -150,12 +159,12 @@ def _plan_make(tenant: Tenant) -> None:
     for meter in METERS:
         meter_create(tenant=tenant, **meter)
     product_create(tenant=tenant, code="llm-api", name="LLM API")
-    rate_plan_create(tenant=tenant, product="llm-api", code="llm-payg", name="LLM pay as you go")
-    version = version_draft(tenant=tenant, plan="llm-payg").number
+    rate_plan_create(tenant=tenant, product="llm-api", code=PLAN, name="LLM pay as you go")
+    version = version_draft(tenant=tenant, plan=PLAN).number
     for charge in CHARGES:
-        charge_add(tenant=tenant, plan="llm-payg", version=version, **charge)
-    version_publish(tenant=tenant, plan="llm-payg", version=version)
-    offering_create(tenant=tenant, code="llm", name="LLM API", plans=["llm-payg"])
+        charge_add(tenant=tenant, plan=PLAN, version=version, **charge)
+    version_publish(tenant=tenant, plan=PLAN, version=version)
+    offering_create(tenant=tenant, code="llm", name="LLM API", plans=[PLAN])
     tax_rate_create(
         tenant=tenant, jurisdiction="US-NY", name="Sales tax", percent="8.875", starts_on=starts_on
     )
@@ -172,6 +181,19 @@ def _plan_make(tenant: Tenant) -> None:
         duration="FOREVER",
     )
     coupon_attach(tenant=tenant, coupon="WELCOME5", subscription=SUBSCRIPTION)
+
+
+def _feature_make(tenant: Tenant) -> None:
+    """1,000 searches a billing period, counted by the calls that the quick start sends."""
+    feature_create(
+        tenant=tenant,
+        code=FEATURE,
+        name="Advanced AI search",
+        kind="METERED",
+        meter="api.call",
+        unit="search",
+    )
+    entitlement_create(tenant=tenant, feature=FEATURE, layer="PLAN", owner=PLAN, limit=Decimal(1_000))
 
 
 def _admin_make() -> str | None:

@@ -12,11 +12,13 @@ from django.contrib.auth import authenticate
 from django.core.management import call_command
 
 from aforo.console.demo import SUBSCRIPTION, demo_month, demo_seed
-from aforo.kernel.clock import clock_at
+from aforo.kernel.clock import clock_at, now
 from aforo.tenancy.models import ApiKey, Customer, Tenant
 from aforo.tenancy.services.api_keys import api_key_recognise, api_key_revoke
 from billing.models import Charge
 from billing.selectors.subscriptions import subscription_for
+from billing.services.standings import Standings
+from entitlements.selectors.balances import balances_of
 from metering.models import MeterRow
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +69,15 @@ def test_a_second_seed_changes_nothing_and_keeps_the_key_it_is_given(monkeypatch
     second = seeded()
     assert second == {**first, "admin_password": None, "created": False}
     assert (ApiKey.objects.count(), Customer.objects.count()) == (1, 1)
+
+
+def test_the_customer_has_a_feature_to_ask_canaccess_about():
+    tenant = demo_seed().tenant
+    demo_seed()
+    Standings().told()
+    (one,) = balances_of(tenant, Customer.objects.get(), now()).entitlements
+    assert (one.terms.feature.code, one.terms.limit, one.remaining) == ("advanced_ai_search", 1_000, 1_000)
+    assert one.terms.in_force.sentence == "1000 from the plan llm-payg"
 
 
 def test_a_key_that_is_lost_revoked_or_anothers_is_replaced():
