@@ -12,7 +12,7 @@ import random
 import selectors
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -175,6 +175,20 @@ def answered(
     if refused := result.statuses.keys() - {200, 202}:
         raise RuntimeError(f"requests were answered {sorted(refused)}")
     return result
+
+
+def together(results: Sequence[Result]) -> Result:
+    """Several runs as if they were one."""
+    statuses: Counter[int] = Counter()
+    for one in results:
+        statuses.update(one.statuses)
+    return Result(
+        sorted(latency for one in results for latency in one.latencies_s),
+        dict(statuses),
+        sum(one.seconds for one in results),
+        sorted(taken for one in results for taken in one.server_ms),
+        [at for one in results for at in one.answered_s],
+    )
 
 
 def once(port: int, request: bytes) -> int:

@@ -144,7 +144,7 @@ def _can_access(found: dict[str, Any]) -> str:
         "## can_access\n\n"
         f"`POST /v1/canAccess` for customers with a hard quota, {found['unknown_percent']} % of them unknown, under "
         "`make run`'s settings (two web processes, publisher and store working), at half of the rate that saturates it. "
-        "Floors are sent the same requests at the same times.\n\n"
+        "Floors are sent the same requests at the same times, in turns of four seconds.\n\n"
         + _table(rows)
         + "\n![](benchmarks/can_access.svg)\n"
     )

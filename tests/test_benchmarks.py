@@ -95,6 +95,12 @@ def test_the_percentile_is_one_of_the_values():
     assert load.percentile([], 99) == 0.0
 
 
+def test_runs_in_turns_count_as_one():
+    # Two and one answers in 2 s and 1 s: one a second, and the middle one of all three.
+    one = load.together([load.Result([0.1, 0.3], {200: 2}, 2.0), load.Result([0.2], {200: 1}, 1.0)])
+    assert (one.rate_per_s, one.percentile_ms(50), one.statuses) == (1.0, 200.0, {200: 3})
+
+
 def test_the_page_says_how_fast_a_month_is_billed(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "DOCS", tmp_path)
     monkeypatch.setattr(report, "PLOTS", tmp_path / "benchmarks")
