@@ -25,6 +25,8 @@ from entitlements.selectors.margin import margin_events_for, margin_policies_for
 
 CUSTOMERS_SHOWN = 20
 DAYS_SHOWN = 30
+# One customer far below would make flat lines of the others.
+PERCENT_SHOWN_MIN = -100.0
 COLOURS = ("#16a34a", "#eab308", "#f97316", "#dc2626")
 
 
@@ -66,7 +68,7 @@ def _figures(tenant: Tenant) -> dict[str, Any]:
             [
                 (
                     "Margin, percent",
-                    [float(state.percent) for state in worst],
+                    [max(PERCENT_SHOWN_MIN, float(state.percent)) for state in worst],
                     [COLOURS[state.level] for state in worst],
                 )
             ],

@@ -35,7 +35,7 @@ class MarginPolicyAdmin(ActorAdmin):
         (None, {"fields": (("code", "name"), ("mode", "is_active"))}),
         ("Holds for", {"fields": (("scope", "owner"),)}),
         ("Margin", {"fields": (("window", "window_days"), ("minimum_revenue", "currency"))}),
-        ("Floors", {"fields": (("floor_1", "floor_2", "floor_3"), "hysteresis")}),
+        ("Floors", {"fields": (("floor_1", "floor_2"), ("floor_3", "hysteresis"))}),
         (
             "When enforced",
             {"fields": (("throttle_percent", "downgrades"), ("retry_after_2_s", "retry_after_3_s"))},

@@ -48,7 +48,7 @@ def test_every_page_fits_and_has_no_error(tenant, signed_in_page: Page):
     page = signed_in_page
     invoice = furnish(tenant)
     rows = {}
-    for path in ("", "events/", "live-events/", *LISTS, "tenancy/tenant/", "auth/user/"):
+    for path in ("", "events/", "live-events/", "margins/", *LISTS, "tenancy/tenant/", "auth/user/"):
         looked_at(page, path)
         first = page.locator("#result_list tbody a").first
         if first.count():
