@@ -43,6 +43,11 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Credit notes", "undo", "billing.creditnote"),
         ("Ledger", "menu_book", "billing.ledgertransaction"),
     ),
+    "Entitlements": (
+        ("Features", "extension", "entitlements.feature"),
+        ("Entitlements", "verified", "entitlements.entitlement"),
+        ("Grants", "redeem", "entitlements.grant"),
+    ),
     "Margins": (
         ("Margin dashboard", "monitoring", "console-margins"),
         ("Margins by customer", "balance", "entitlements.marginstate"),
@@ -58,6 +63,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Tax exemptions", "verified_user", "billing.taxexemption"),
         ("Metering profile", "tune", "metering.meteringprofile"),
         ("Billing profile", "tune", "billing.billingprofile"),
+        ("Edge policy", "tune", "entitlements.edgepolicy"),
         ("Tenants", "domain", "tenancy.tenant"),
         ("Users", "person", "auth.user"),
         ("Audit", "history", "audit.auditentry"),

@@ -19,6 +19,9 @@ from billing.services.credit_notes import credit_note_create
 from billing.services.profiles import billing_profile_set
 from billing.services.tax import tax_exemption_create
 from billing.services.wallets import wallet_grant_add
+from entitlements.services.entitlements import entitlement_create
+from entitlements.services.features import edge_policy_set, feature_create
+from entitlements.services.grants import grant_create
 from entitlements.services.margin_guard import margins_evaluate
 from entitlements.services.margins import cost_rate_create, costs_import, margin_policy_create
 from metering.batch import store
@@ -115,11 +118,21 @@ def furnish(tenant: Tenant) -> Invoice:
         starts_on=date(2026, 1, 1),
         minimum_amount=100,
     )
+    entitlements(tenant, buyer)
     margins(tenant, buyer)
     run = billed(tenant)
     invoice = run.items.get().invoice
     credit_note_create(tenant=tenant, invoice=invoice.number, reason="A test.")
     return invoice
+
+
+def entitlements(tenant: Tenant, customer: str) -> None:
+    """10 jobs a billing period for the customer, and 5 more."""
+    feature_create(tenant=tenant, code="batch", name="Batch jobs", kind="METERED", meter="jobs")
+    of = {"tenant": tenant, "feature": "batch"}
+    entitlement_create(**of, layer="CUSTOMER", owner=customer, limit=Decimal(10))
+    grant_create(**of, customer=customer, amount=Decimal(5))
+    edge_policy_set(tenant=tenant, on_unknown="deny")
 
 
 def margins(tenant: Tenant, customer: str) -> None:

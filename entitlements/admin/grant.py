@@ -1,0 +1,69 @@
+"""Grants: units beside a customer's limit, with what is left of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from aforo.kernel.clock import now
+from aforo.kernel.decimals import trimmed
+from aforo.tenancy.admin.buttons import button
+from aforo.tenancy.admin.rows import OwnRelatedFilter, TenantAdmin
+from aforo.tenancy.admin.workspace import tenant_of_request
+from aforo.tenancy.models import Tenant
+
+from ..models import Grant
+from ..selectors.balances import grant_history_of
+from ..services.grants import grant_create, grant_revoke
+
+
+@admin.register(Grant)
+class GrantAdmin(TenantAdmin):
+    list_display = ("customer", "feature", "units", "priority", "effective_at", "expires_at", "revoked_at")
+    list_filter = (("customer", OwnRelatedFilter), ("feature", OwnRelatedFilter))
+    list_filter_submit = True
+    search_fields = ("customer__external_id", "feature__code", "reason")
+    add_fieldsets = (
+        (None, {"fields": (("customer", "feature"), ("amount", "priority"), "reason")}),
+        ("In force", {"fields": (("effective_at", "expires_at"),)}),
+    )
+    fieldsets = (*add_fieldsets, ("Burnt down", {"fields": (("left", "taken"), "revoked_at")}))
+    readonly_fields = ("left", "taken", "revoked_at")
+    own_name = "amount"
+    actions_detail = ("revoke",)
+    empty_state = "A grant gives a customer units beside its limit, such as 500 searches for goodwill."
+
+    def get_fieldsets(self, request: HttpRequest, obj: Grant | None = None) -> Any:
+        return self.fieldsets if obj is not None else self.add_fieldsets
+
+    @display(description="Units", ordering="amount")
+    def units(self, grant: Grant) -> str:
+        return f"{trimmed(grant.amount)} {grant.feature.unit}"
+
+    @display(description="Left")
+    def left(self, grant: Grant) -> str:
+        return trimmed(grant_history_of(grant.tenant, grant, now()).balance)
+
+    @display(description="Taken by windows")
+    def taken(self, grant: Grant) -> str:
+        zone = grant.customer.zone
+        return "; ".join(
+            f"{trimmed(one.taken)} from {one.window.start.astimezone(zone):%Y-%m-%d %H:%M}"
+            for one in grant_history_of(grant.tenant, grant, now()).history
+        )
+
+    def create(self, tenant: Tenant, *, customer: Any, feature: Any, **fields: Any) -> Grant:
+        return grant_create(tenant=tenant, customer=customer.external_id, feature=feature.code, **fields)
+
+    @button(
+        "Revoke",
+        icon="undo",
+        says="Takes back what is left of the grant.",
+        offered=lambda grant: grant.revoked_at is None,
+    )
+    def revoke(self, request: HttpRequest, grant: Grant) -> str:
+        grant_revoke(tenant=tenant_of_request(request), grant_id=grant.pk)
+        return "What was left of the grant is taken back."
