@@ -23,7 +23,7 @@ class AuditEntryAdmin(TenantAdmin):
     search_fields = ("subject", "actor", "action")
     fieldsets = (
         (None, {"fields": (("sequence", "at"), ("actor", "action"), "subject")}),
-        ("What changed", {"fields": (("before_shown", "after_shown"),)}),
+        ("What changed", {"fields": ("before_shown", "after_shown")}),
         ("Chain", {"fields": ("previous_hash", "hash")}),
     )
     readonly_fields = ("before_shown", "after_shown")
@@ -42,5 +42,8 @@ def _shown(value: object) -> SafeString | str:
     return (
         "–"
         if value is None
-        else format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
+        else format_html(
+            '<pre class="font-mono text-xs whitespace-pre-wrap break-all">{}</pre>',
+            json.dumps(value, indent=2, ensure_ascii=False),
+        )
     )
