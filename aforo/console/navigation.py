@@ -47,6 +47,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Features", "extension", "entitlements.feature"),
         ("Entitlements", "verified", "entitlements.entitlement"),
         ("Grants", "redeem", "entitlements.grant"),
+        ("What a customer may use", "person_search", "console-in-force"),
     ),
     "Margins": (
         ("Margin dashboard", "monitoring", "console-margins"),

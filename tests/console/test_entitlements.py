@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from django.urls import reverse
 
+from aforo.tenancy.services.customers import customer_create
 from entitlements.models import EdgePolicy, Entitlement, Feature, Grant
+from entitlements.services.entitlements import entitlement_create
+from entitlements.services.features import feature_create
+from entitlements.services.grants import grant_create
 from tests import catalogs
+from tests.entitlements.edge.shops import metered
 from tests.workspaces import Workspace, workspace
 
 from .workplace import signed_in
@@ -113,3 +120,31 @@ def test_the_edge_policy_is_set(client, acme: Workspace):
     assert answer.status_code == 302
     policy = EdgePolicy.objects.get()
     assert (policy.on_unknown, policy.max_stale_s) == ("deny", 600)
+
+
+def test_a_customers_page_says_what_it_may_use_and_why(client, acme: Workspace):
+    address = reverse("console-in-force")
+    of = {"tenant": acme.tenant}
+    feature_create(**of, code="search", name="Search", kind="METERED", meter="api.call")
+    feature_create(**of, code="sso", name="SSO", kind="BOOLEAN")
+    entitlement_create(**of, feature="search", layer="CUSTOMER", owner="cust_abc", limit=Decimal(2))
+    grant_create(**of, customer="cust_abc", feature="search", amount=Decimal(10))
+    metered(acme, 5)
+    answer = client.get(address, {"customer": "cust_abc"})
+    (row,) = answer.context["rows"]
+    # 2 of the rule and 10 of the grant; 12 - 5 = 7.
+    assert {name: row[name] for name in ("layer", "why", "limit", "from_grants", "used", "left")} == {
+        "layer": "Customer",
+        "why": "2 from the customer cust_abc",
+        "limit": "12",
+        "from_grants": "10",
+        "used": "5",
+        "left": "7",
+    }
+    shown = answer.content.decode()
+    assert "Not entitled to sso." in shown
+    assert "Without a subscription." in shown
+    # Nothing of another tenant's customer.
+    customer_create(tenant=workspace("other").tenant, external_id="cust_xyz", name="XYZ")
+    assert client.get(address, {"customer": "cust_xyz"}).context["customer"] is None
+    assert "external id" in client.get(address).content.decode()
