@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -41,7 +41,7 @@ class MarginPolicyAdmin(ActorAdmin):
             {"fields": (("throttle_percent", "downgrades"), ("retry_after_2_s", "retry_after_3_s"))},
         ),
     )
-    conditional_fields: ClassVar = {"owner": "scope != 'GLOBAL'", "window_days": "window == 'DAYS'"}
+    # No conditional_fields: they would name a field `window` in the page's scripts, and hide the browser's own.
     fixed_fields = ("code",)
     actions_detail = ("dry_run",)
     empty_state = (
