@@ -19,6 +19,8 @@ from aforo.kernel.errors import Problem, Refusal
 # Where a submission came in; it decides how a body is read and what `tenantId` means.
 Door = Literal["events", "meter", "compound", "upload", "webhook", "firehose", "pubsub"]
 
+# The property by which an event of a batch says what it was reserved under at the edge.
+RESERVATION = "reservation_id"
 INTAKE_ID_MASK = (1 << 63) - 1
 # Of a body that cannot be read this much is kept, in the log and in its dead letter.
 REFUSED_BODY_BYTES_MAX = 64 * 1024

@@ -14,13 +14,10 @@ import msgspec
 
 from .buckets import bucket_lines
 from .contexts import ContextKey, context_ids
-from .event import Accepted
+from .event import RESERVATION, Accepted
 from .ports import CountedUsage, customer_directory
 from .reading import Item
 from .staging import escaped
-
-# The property by which an event of a batch says what it was reserved under.
-RESERVATION = "reservation_id"
 
 _json = msgspec.json.Encoder(decimal_format="number")
 

@@ -24,7 +24,7 @@ from aforo.http.rate_limit import rate_limit
 from aforo.kernel.errors import Problem
 from aforo.tenancy.services.api_keys import KeyHolder
 
-from ..edge.gate import Gate, Reply, gone
+from ..edge.gate import Gate, Reply
 from ..edge.keys import EdgeHolder, EdgeKeys
 from ..edge.store import EdgeStore
 from ..schemas import (
@@ -191,8 +191,4 @@ class ReservationSettleView(AccessView):
         responses={200: ReservationEndSerializer, **problems("not_found")},
     )
     def post(self, request: Request, reservation_id: str) -> Response:
-        event_id = gate().settle(request.user.tenant, reservation_id)
-        if event_id is None:
-            raise gone(reservation_id)
-        document = {"id": reservation_id, "status": "settled", "event_reservation_id": event_id}
-        return self.replied(request, Reply(document, {}))
+        return self.replied(request, gate().settled(request.user.tenant, reservation_id))

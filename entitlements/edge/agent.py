@@ -22,7 +22,7 @@ from redis import RedisError
 
 from aforo.kernel.clock import now
 
-from .centre import Centre, Changes
+from .centre import Centre
 from .forwarding import Forwarder
 from .keeper import Keeper
 from .layout import PREFIX
@@ -30,7 +30,6 @@ from .store import EdgeStore
 
 SYNC_EVERY_S = 0.5
 REPAIR_EVERY_S = 30.0
-LEASES_EVERY_S = 0.05
 FORWARD_EVERY_S = 0.5
 PAGE_RECORDS = 1_000
 # Where the loops say how they are, for whoever answers /metrics.
@@ -84,10 +83,10 @@ class Agent:
             threading.Thread(target=_loop, args=args, daemon=True)
             for args in (
                 ("sync", self._sync.turn, SYNC_EVERY_S, stop),
-                ("leases", self._keeper.turn, LEASES_EVERY_S, stop),
                 ("state", self._state_tell, SYNC_EVERY_S, stop),
             )
         ]
+        loops.append(threading.Thread(target=self._keeper.run, args=(stop,), daemon=True))
         for loop in loops:
             loop.start()
         self._forwarder.run(stop, every_s=FORWARD_EVERY_S)
@@ -117,6 +116,3 @@ def _loop(name: str, turn: Callable[[], object], every_s: float, stop: threading
 
 def _now_ms() -> int:
     return int(now().timestamp() * 1000)
-
-
-__all__ = ["Agent", "Changes", "Sync"]

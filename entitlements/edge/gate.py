@@ -115,6 +115,13 @@ class Gate:
             is_open = self._store.settle(tenant, customer, feature, id, self._now_ms())
         return id if is_open else None
 
+    def settled(self, tenant: str, reservation: str) -> Reply:
+        """Answer `POST /v1/reservations/{id}/settle`. Raises Problem not_found where it is not open any more."""
+        event_id = self.settle(tenant, reservation)
+        if event_id is None:
+            raise gone(reservation)
+        return Reply({"id": reservation, "status": "settled", "event_reservation_id": event_id}, {})
+
     def unsettle(self, tenant: str, reservation: str) -> None:
         """Give back a reservation that `settle` settled for an event that was then refused."""
         customer, feature, id = reservation_parts(reservation)

@@ -1,7 +1,7 @@
 """Step 3, which one: the key that makes an event unique for ever, and the content it stands for.
 
 The fingerprint leaves time out, because a retry without a timestamp is still a duplicate although its
-default differs; times are compared only where both requests carried one.
+default differs; times are compared only where both requests carried one. It leaves out what the use was reserved under.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from aforo.kernel.decimals import trimmed
 from aforo.kernel.errors import Refusal
 
-from ..event import UsageEvent
+from ..event import RESERVATION, UsageEvent
 from .draft import Draft, Receipt
 
 Judgement = Literal["new", "duplicate", "copy", "conflict"]
@@ -42,7 +42,11 @@ class Identity:
 def check(draft: Draft, receipt: Receipt) -> Refusal | None:
     """Set the draft's identity and fingerprint."""
     draft.identity = identity_of(draft.key)
-    content = [draft.customer_id, draft.metric, trimmed(draft.quantity), draft.properties]
+    properties = draft.properties
+    if RESERVATION in properties:
+        # A retry may come when its reservation is settled, and so without it.
+        properties = {name: value for name, value in properties.items() if name != RESERVATION}
+    content = [draft.customer_id, draft.metric, trimmed(draft.quantity), properties]
     (draft.fingerprint,) = _first_64_bits(_sha256(_encoder.encode(content)).digest())
     return None
 
