@@ -78,9 +78,12 @@ class AccessReservationSerializer(serializers.Serializer):
 
 class AccessSerializer(serializers.Serializer):
     allowed = serializers.BooleanField()
-    quota = serializers.IntegerField(allow_null=True, help_text="Limit of the window; null for none.")
-    remaining = serializers.IntegerField(allow_null=True)
-    used = serializers.IntegerField(help_text="Billed usage and open reservations.")
+    quota = serializers.JSONField(
+        allow_null=True,
+        help_text="Limit of the window: a whole number, or a decimal text where the units have places; null for none.",
+    )
+    remaining = serializers.JSONField(allow_null=True, help_text="In the same form; never below zero.")
+    used = serializers.JSONField(help_text="In the same form: billed usage and open reservations.")
     reason = serializers.ChoiceField([reason.value for reason in Reason])
     feature = serializers.CharField()
     plan = serializers.CharField(allow_null=True)

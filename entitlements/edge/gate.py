@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -154,7 +155,14 @@ class Gate:
 
     def _answer(self, tenant: str, check: Check, now_ms: int) -> Answer:
         try:
-            return self._store.decide(tenant, check.customer, check.feature, self._ask(tenant, check, now_ms))
+            ask = self._ask(tenant, check, now_ms)
+            answer = self._store.decide(tenant, check.customer, check.feature, ask)
+            # A lease that is dry, or the first of its window: the keeper is at it, and nobody is refused what there is.
+            until_s = time.monotonic() + LEASE_WAIT_S
+            while _waits_for_lease(answer) and time.monotonic() < until_s:
+                time.sleep(LEASE_LOOK_S)
+                answer = self._store.decide(tenant, check.customer, check.feature, ask)
+            return answer
         except RedisError:
             return self._store.decision_without_site(tenant)
 

@@ -6,15 +6,13 @@
     POST   /v1/events and its aliases, /v1/meter         202 once on this disk; sent on by the forwarder
     GET    /health, /metrics
 
-granian serves it by wsgi.py, as it serves the origin's. What it needs stands in its environment (`settings_of`).
+granian serves it by wsgi.py, as it serves the origin's. What it needs stands in its environment (server_settings.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from http.client import responses
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -36,6 +34,7 @@ from .agent import STATE
 from .forwarding import entry_pack, events_read, key_of
 from .gate import Gate
 from .keys import EdgeHolder, EdgeKeys
+from .server_settings import ServerSettings
 from .store import EdgeStore
 
 Environ = dict[str, Any]
@@ -54,34 +53,6 @@ EVENT_DOORS: dict[str, Door] = {
 }
 SCOPE = "ingest"
 RETRY_AFTER_S = 2
-SPOOL_BYTES_MAX = 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
-    """What the agent tells its server."""
-
-    edge: str
-    redis_url: str
-    spool: Path
-    spool_bytes_max: int
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "AFORO_EDGE_NAME": self.edge,
-            "AFORO_EDGE_REDIS_URL": self.redis_url,
-            "AFORO_EDGE_SPOOL_DIR": str(self.spool),
-            "AFORO_EDGE_SPOOL_BYTES_MAX": str(self.spool_bytes_max),
-        }
-
-
-def settings_of(environ: Mapping[str, str]) -> ServerSettings:
-    return ServerSettings(
-        edge=environ["AFORO_EDGE_NAME"],
-        redis_url=environ["AFORO_EDGE_REDIS_URL"],
-        spool=Path(environ["AFORO_EDGE_SPOOL_DIR"]),
-        spool_bytes_max=int(environ["AFORO_EDGE_SPOOL_BYTES_MAX"]),
-    )
 
 
 class Server:

@@ -10,7 +10,7 @@ READ = re.compile(r"""(?:\benv(?:\.\w+)?\(|environ\.get\(|environ\[)\s*"([A-Z][A
 # Set by Aforo itself for its own processes, or somebody else's.
 NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PYTHONPATH", "ENDED"}
 # A WSGI request's own dictionary has the same name as the process's.
-WSGI = {ROOT / "aforo" / "hot.py"}
+WSGI = {ROOT / "aforo" / "hot.py", ROOT / "entitlements" / "edge" / "server.py"}
 
 
 def test_every_variable_that_is_read_is_documented_and_no_other():

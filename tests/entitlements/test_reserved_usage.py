@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
+from django.db import connections
 
 from aforo.hot import Hot
 from entitlements.api import access
@@ -30,7 +33,7 @@ USE = {"tenantId": "cust_abc", "metricKey": "api.call", "quantity": 1}
 class Provider:
     """The shop with its site, asked over the hot path or the views."""
 
-    def __init__(self, application: Callable[..., Any]) -> None:
+    def __init__(self, application: Callable[..., Any], *, has_lease: bool = True) -> None:
         access._store.cache_clear()
         access._keys.cache_clear()
         self.shop = shops.shop()
@@ -38,9 +41,10 @@ class Provider:
         self.store = access.central_store()
         self.keeper = Keeper(self.store, PlainCentre())
         self._application = application
-        # The first block of the lease: a twentieth of the 450 that are left.
-        self.store.wants_add([("acme_corp/live", "cust_abc", "advanced_ai_search")])
-        self.keeper.turn()
+        if has_lease:
+            # Its first block: a twentieth of the 450 that are left.
+            self.store.wants_add([("acme_corp/live", "cust_abc", "advanced_ai_search")])
+            self.keeper.turn()
 
     def post(
         self, path: str, document: dict[str, Any], **environ: str
@@ -145,3 +149,24 @@ def test_an_event_of_a_batch_names_what_its_gateway_has_settled(provider):
     # Two events name one reservation of two units: it is settled once.
     assert Lease.objects.get().settled == 2
     assert provider.remaining() == 448
+
+
+def test_the_first_reservation_of_a_window_waits_for_its_lease(redis_empty, transactional_db):
+    provider = Provider(Hot(WSGIHandler()), has_lease=False)
+    keeper = threading.Thread(target=_kept, args=(provider.keeper,))
+    keeper.start()
+    try:
+        document = provider.post("/v1/canAccess", CHECK)[2]
+    finally:
+        keeper.join()
+    assert (document["allowed"], document["mode"]) == (True, "leased")
+
+
+def _kept(keeper: Keeper) -> None:
+    """What the publisher's thread does: look, until there was something to do."""
+    try:
+        until_s = time.monotonic() + 5
+        while not keeper.turn() and time.monotonic() < until_s:
+            time.sleep(0.005)
+    finally:
+        connections.close_all()

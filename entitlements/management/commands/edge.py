@@ -17,7 +17,7 @@ from aforo.runtime.process import child_start, group_end, has_exited
 from aforo.runtime.supervisor import python_path
 from entitlements.edge.agent import Agent
 from entitlements.edge.centre import Centre
-from entitlements.edge.server import SPOOL_BYTES_MAX, ServerSettings
+from entitlements.edge.server_settings import SPOOL_BYTES_MAX, ServerSettings
 from entitlements.edge.store import EdgeStore
 
 RESPAWN_S = 0.5
@@ -41,31 +41,35 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, epilog=example, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        environ = os.environ.get
+        environ = os.environ
         parser.add_argument(
-            "--endpoint", default=environ("AFORO_EDGE_ENDPOINT"), help="address of the origin's API"
+            "--endpoint", default=environ.get("AFORO_EDGE_ENDPOINT"), help="address of the origin's API"
         )
         parser.add_argument(
-            "--api-key", default=environ("AFORO_EDGE_API_KEY"), help="a key with the scopes edge and ingest"
+            "--api-key",
+            default=environ.get("AFORO_EDGE_API_KEY"),
+            help="a key with the scopes edge and ingest",
         )
-        parser.add_argument("--redis", default=environ("AFORO_EDGE_REDIS_URL"), help="the site's own Redis")
         parser.add_argument(
-            "--spool", default=environ("AFORO_EDGE_SPOOL_DIR"), help="folder of events that wait"
+            "--redis", default=environ.get("AFORO_EDGE_REDIS_URL"), help="the site's own Redis"
+        )
+        parser.add_argument(
+            "--spool", default=environ.get("AFORO_EDGE_SPOOL_DIR"), help="folder of events that wait"
         )
         parser.add_argument(
             "--spool-bytes-max",
             type=int,
-            default=int(environ("AFORO_EDGE_SPOOL_BYTES_MAX", str(SPOOL_BYTES_MAX))),
+            default=int(environ.get("AFORO_EDGE_SPOOL_BYTES_MAX", str(SPOOL_BYTES_MAX))),
             help="beyond it events are refused with 503, never dropped; 1 GiB",
         )
         parser.add_argument(
             "--listen",
-            default=environ("AFORO_EDGE_LISTEN", "127.0.0.1:8100"),
+            default=environ.get("AFORO_EDGE_LISTEN", "127.0.0.1:8100"),
             help="host:port for gateways; 127.0.0.1:8100",
         )
         parser.add_argument(
             "--name",
-            default=environ("AFORO_EDGE_NAME", socket.gethostname()),
+            default=environ.get("AFORO_EDGE_NAME", socket.gethostname()),
             help="of the site; this host's",
         )
 
