@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -34,7 +34,10 @@ class EntitlementForm(RowForm):
     """The owner is chosen from the plans, offerings and contracts there are, or from the customers."""
 
     customer = RowChoice(
-        Customer.objects.none(), required=False, widget=UnfoldAdminSelect2Widget, label="Owner"
+        Customer.objects.none(),
+        required=False,
+        widget=UnfoldAdminSelect2Widget,
+        help_text="Of the layer Customer.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -50,7 +53,7 @@ class EntitlementForm(RowForm):
             sent["owner"] = customer.external_id if customer else ""
         for name, (kinds, nothing) in _WINDOWS.items():
             if name in self.fields and sent.get("window") not in kinds:
-                # Hidden, and taken as left out.
+                # Of another window, and taken as left out.
                 self._errors.pop(name, None)
                 sent[name] = nothing
         return super().clean()
@@ -66,16 +69,11 @@ class EntitlementAdmin(TenantAdmin):
     fieldsets = (
         (None, {"fields": ("feature", ("layer", "owner"))}),
         ("Gives", {"fields": ("is_granted", ("limit", "limit_type"), "value")}),
-        ("Window", {"fields": (("window", "window_unit", "window_s"),)}),
-        ("In force", {"fields": (("starts_at", "ends_at"),)}),
+        ("Window", {"fields": ("window", ("window_unit", "window_s"))}),
+        ("In force", {"fields": ("starts_at", "ends_at")}),
     )
-    add_fieldsets = ((None, {"fields": ("feature", ("layer", "owner", "customer"))}), *fieldsets[1:])
-    conditional_fields: ClassVar = {
-        "owner": "layer != 'CUSTOMER'",
-        "customer": "layer == 'CUSTOMER'",
-        "window_unit": "window == 'CALENDAR'",
-        "window_s": "window == 'FIXED' || window == 'SLIDING'",
-    }
+    # All at once: under conditions, a field named window would stand over the browser's own.
+    add_fieldsets = ((None, {"fields": ("feature", "layer", ("owner", "customer"))}), *fieldsets[1:])
     own_name = "owner"
     fixed_fields = ("feature", "layer", "owner")
     actions_detail = ("remove",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -21,7 +21,7 @@ class FeatureForm(RowForm):
     def clean(self) -> dict[str, Any]:
         sent = self.cleaned_data
         if sent.get("kind", self.instance.kind) != Feature.Kind.METERED:
-            # Hidden, and taken as left out.
+            # Of another kind, and taken as left out.
             for name in _METERED.keys() & self.fields.keys():
                 self._errors.pop(name, None)
                 sent[name] = _METERED[name]
@@ -39,7 +39,7 @@ class FeatureAdmin(TenantAdmin):
         (None, {"fields": (("code", "name"), "description", ("kind", "is_archived"))}),
         ("Usage", {"fields": ("meter", ("unit", "decimal_places"))}),
     )
-    conditional_fields: ClassVar = dict.fromkeys(_METERED, "kind == 'METERED'")
+    # All at once: once made, the kind is no field any more that a condition could ask.
     fixed_fields = ("code", "kind", "decimal_places")
     empty_state = (
         "A feature is what canAccess is asked about. Make one, then give it to a plan under Entitlements."

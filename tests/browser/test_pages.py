@@ -23,7 +23,7 @@ LISTS = [
     if isinstance(page, TenantAdmin)
 ]
 # The profile's list is its page.
-WITHOUT_LIST = {"billing/billingprofile/", "metering/meteringprofile/"}
+WITHOUT_LIST = {"billing/billingprofile/", "entitlements/edgepolicy/", "metering/meteringprofile/"}
 TELEPHONE = {"width": 390, "height": 844}
 
 
