@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -230,7 +231,7 @@ def test_a_hybrid_plan_is_paid_from_the_wallet_first(tenant, signed_in_page: Pag
     add(page, "billing/wallet")
     choose(page, "customer", "cust_abc")
     page.get_by_role("button", name="Save and view").click()
-    page.get_by_role("link", name="Grant").click()
+    page.get_by_role("link", name=re.compile("Grant$")).click()
     page.locator("#dialog [name=amount]").fill("0.001")
     page.locator("#dialog").get_by_role("button", name="Grant").click()
     expect(page.locator("#dialog")).to_contain_text("the least amount of USD is 0.01")
