@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from .periods import Period, month_later
 
 INTERVAL_MONTHS = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
+INTERVAL_DAYS = {"day": 1, "week": 7}
+# What is billed by; nobody is billed by the day.
 INTERVALS = ("week", *INTERVAL_MONTHS)
 
 
@@ -16,8 +18,8 @@ INTERVALS = ("week", *INTERVAL_MONTHS)
 class Cycle:
     """Boundaries at the anchor and every interval before and after it; they tile time without gap or overlap.
 
-    interval: one of INTERVALS. anchor: a local date; its day of month (and weekday) fixes the boundaries, clipped at
-    month end and always counted from the anchor, so that the 31st does not drift to the 28th.
+    interval: one of INTERVALS, or day. anchor: a local date; its day of month (and weekday) fixes the boundaries, clipped
+    at month end and always counted from the anchor, so that the 31st does not drift to the 28th.
     at: local time of day of the boundaries.
     Where daylight saving skips a boundary's local time, the boundary is the moment of the change; where the time
     comes twice, the first.
@@ -36,15 +38,15 @@ class Cycle:
 
     def boundary_on(self, index: int) -> date:
         """The local date of boundary *index*."""
-        if self.interval == "week":
-            return self.anchor + timedelta(weeks=index)
+        if self.interval in INTERVAL_DAYS:
+            return self.anchor + timedelta(days=index * INTERVAL_DAYS[self.interval])
         return month_later(self.anchor, index * INTERVAL_MONTHS[self.interval])
 
     def index_at(self, instant: datetime) -> int:
         """The index of the last boundary at or before the instant."""
         local = instant.astimezone(self.zone).date()
-        if self.interval == "week":
-            index = (local - self.anchor).days // 7
+        if self.interval in INTERVAL_DAYS:
+            index = (local - self.anchor).days // INTERVAL_DAYS[self.interval]
         else:
             months = (local.year - self.anchor.year) * 12 + local.month - self.anchor.month
             index = months // INTERVAL_MONTHS[self.interval]

@@ -68,6 +68,14 @@ def test_a_boundary_that_daylight_saving_skips_is_the_moment_of_the_change():
     assert cycle.boundary(1) == utc("2026-03-08T07:00")
 
 
+def test_days_are_as_long_as_daylight_saving_makes_them():
+    # Berlin's 29 March 2026 has 23 hours.
+    cycle = Cycle("day", date(2026, 3, 28), ZoneInfo("Europe/Berlin"))
+
+    assert [cycle.boundary(index) for index in (1, 2)] == [utc("2026-03-28T23:00"), utc("2026-03-29T22:00")]
+    assert cycle.period_at(utc("2026-03-29T21:59")) == cycle.period(1)
+
+
 def test_samoas_skipped_day_starts_where_the_next_one_does():
     # 30 December 2011 did not happen in Apia.
     cycle = Cycle("month", date(2011, 12, 30), ZoneInfo("Pacific/Apia"))
