@@ -212,6 +212,8 @@ SPECTACULAR_SETTINGS = {
         "LimitType": "entitlements.schemas.LIMIT_TYPES",
         "DecidedLimitType": "entitlements.schemas.DECIDED_LIMIT_TYPES",
         "EntitlementWindow": "entitlements.schemas.ENTITLEMENT_WINDOWS",
+        "GrantRecurrence": "entitlements.schemas.RECURRENCES",
+        "FeatureGrantState": "entitlements.schemas.GRANT_STATES",
         "ApiKeyScope": "aforo.http.schemas.KEY_SCOPES",
         "ApiKeyState": "aforo.http.schemas.KEY_STATES",
         "DeadLetterRunAction": "metering.models.DeadLetterRunAction.choices",

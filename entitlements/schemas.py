@@ -12,7 +12,8 @@ from aforo.http.serializers import InstantField, PageQuery, StrictSerializer
 from aforo.kernel.decimals import trimmed
 
 from .decision import Reason
-from .models import EdgePolicy, Entitlement, Feature, MarginEvent, MarginPolicy
+from .models import EdgePolicy, Entitlement, Feature, Grant, MarginEvent, MarginPolicy
+from .models.grant import RECURRENCE_COUNT_MAX
 from .models.margin import Action
 from .windows import UNITS
 
@@ -28,6 +29,8 @@ LIMIT_TYPES = Entitlement.LimitType.choices
 # As decisions say it.
 DECIDED_LIMIT_TYPES = ("hard", "soft")
 ENTITLEMENT_WINDOWS = Entitlement.WindowKind.choices
+RECURRENCES = Grant.Recurrence.choices
+GRANT_STATES = Grant.State.choices
 _COUNT_MAX = 2_147_483_647
 
 
@@ -401,22 +404,63 @@ class NewFeatureGrantSerializer(StrictSerializer):
     priority = serializers.IntegerField(
         required=False, min_value=0, max_value=32_767, help_text="Lower burns first; 100 if left out."
     )
-    effective_at = InstantField(required=False, help_text="Now if left out.")
+    effective_at = InstantField(
+        required=False,
+        help_text="Now if left out, and for a grant that recurs this hour's beginning. It recurs counted from here.",
+    )
     expires_at = InstantField(required=False, allow_null=True, help_text="null: never.")
+    recurrence = serializers.ChoiceField(
+        RECURRENCES,
+        required=False,
+        allow_blank=True,
+        help_text="Every so many of these, in the customer's zone, its balance is its amount again; empty: never.",
+    )
+    recurrence_count = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=RECURRENCE_COUNT_MAX,
+        help_text="1 if left out; 2 with week is every other week.",
+    )
+    max_rollover = UnitsField(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        help_text="Of what is left, at most so much stays when the feature's window turns; null: all of it.",
+    )
+    min_rollover = UnitsField(
+        required=False, min_value=0, help_text="It has at least so much when the window turns; 0 if left out."
+    )
     reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
 
 
-class FeatureGrantSerializer(NewFeatureGrantSerializer):
-    id = serializers.UUIDField()
-    customer = serializers.CharField(source="customer.external_id")
-    feature = serializers.CharField(source="feature.code")
-    revoked_at = InstantField(allow_null=True)
-    created_at = InstantField()
+class FeatureGrantSerializer(serializers.Serializer):
+    id = serializers.UUIDField(source="grant.pk")
+    customer = serializers.CharField(source="grant.customer.external_id")
+    feature = serializers.CharField(source="grant.feature.code")
+    amount = UnitsField(source="grant.amount")
+    priority = serializers.IntegerField(source="grant.priority")
+    effective_at = InstantField(source="grant.effective_at")
+    expires_at = InstantField(source="grant.expires_at", allow_null=True)
+    recurrence = serializers.ChoiceField(RECURRENCES, source="grant.recurrence", allow_blank=True)
+    recurrence_count = serializers.IntegerField(source="grant.recurrence_count")
+    max_rollover = UnitsField(source="grant.max_rollover", allow_null=True)
+    min_rollover = UnitsField(source="grant.min_rollover")
+    reason = serializers.CharField(source="grant.reason")
+    revoked_at = InstantField(source="grant.revoked_at", allow_null=True)
+    created_at = InstantField(source="grant.created_at")
+    balance = UnitsField(help_text="What is left now.")
+    next_fill_at = InstantField(
+        allow_null=True, help_text="When it begins or has its amount again; null: never."
+    )
 
 
 class GrantsQuery(PageQuery):
     customer = serializers.CharField(required=False, help_text="external_id")
     feature = serializers.CharField(required=False, help_text="Its code.")
+    recurrence = serializers.ChoiceField(
+        RECURRENCES, required=False, allow_blank=True, help_text="Empty: those that do not recur."
+    )
+    state = serializers.ChoiceField(GRANT_STATES, required=False)
 
 
 class GrantSegmentSerializer(serializers.Serializer):

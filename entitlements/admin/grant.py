@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from aforo.kernel.clock import now
@@ -17,21 +20,49 @@ from aforo.tenancy.models import Tenant
 
 from ..models import Grant
 from ..selectors.balances import grant_history_of
+from ..selectors.features import in_state
 from ..services.grants import grant_create, grant_revoke
+
+
+class StateFilter(DropdownFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return Grant.State.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(in_state(self.value(), now())) if self.value() else queryset
 
 
 @admin.register(Grant)
 class GrantAdmin(TenantAdmin):
-    list_display = ("customer", "feature", "units", "priority", "effective_at", "expires_at", "revoked_at")
-    list_filter = (("customer", OwnRelatedFilter), ("feature", OwnRelatedFilter))
+    list_display = (
+        "customer",
+        "feature",
+        "units",
+        "recurs",
+        "priority",
+        "effective_at",
+        "expires_at",
+        "revoked_at",
+    )
+    list_filter = (
+        ("customer", OwnRelatedFilter),
+        ("feature", OwnRelatedFilter),
+        StateFilter,
+        ("recurrence", ChoicesDropdownFilter),
+    )
     list_filter_submit = True
     search_fields = ("customer__external_id", "feature__code", "reason")
     add_fieldsets = (
         (None, {"fields": (("customer", "feature"), ("amount", "priority"), "reason")}),
         ("In force", {"fields": (("effective_at", "expires_at"),)}),
+        ("Recurs", {"fields": (("recurrence", "recurrence_count"),)}),
+        ("Rolls over", {"fields": (("max_rollover", "min_rollover"),)}),
     )
-    fieldsets = (*add_fieldsets, ("Burnt down", {"fields": (("left", "taken"), "revoked_at")}))
-    readonly_fields = ("left", "taken", "revoked_at")
+    fieldsets = (*add_fieldsets, ("Burnt down", {"fields": (("left", "next_fill"), "taken", "revoked_at")}))
+    readonly_fields = ("left", "next_fill", "taken", "revoked_at")
     own_name = "amount"
     actions_detail = ("revoke",)
     empty_state = "A grant gives a customer units beside its limit, such as 500 searches for goodwill."
@@ -39,13 +70,28 @@ class GrantAdmin(TenantAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Grant | None = None) -> Any:
         return self.fieldsets if obj is not None else self.add_fieldsets
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        # What recurs on the hour is cheaper to reckon.
+        return {"effective_at": now().replace(minute=0, second=0, microsecond=0)}
+
     @display(description="Units", ordering="amount")
     def units(self, grant: Grant) -> str:
         return f"{trimmed(grant.amount)} {grant.feature.unit}"
 
+    @display(description="Recurs", ordering="recurrence")
+    def recurs(self, grant: Grant) -> str:
+        if not grant.recurrence:
+            return "once"
+        count = grant.recurrence_count
+        return f"every {grant.recurrence}" if count == 1 else f"every {count} {grant.recurrence}s"
+
     @display(description="Left")
     def left(self, grant: Grant) -> str:
         return trimmed(grant_history_of(grant.tenant, grant, now()).balance)
+
+    @display(description="Begins or recurs next")
+    def next_fill(self, grant: Grant) -> datetime | None:
+        return grant.grant(grant.customer.zone).next_fill_at(now())
 
     @display(description="Taken by windows")
     def taken(self, grant: Grant) -> str:

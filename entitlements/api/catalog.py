@@ -34,7 +34,7 @@ from ..schemas import (
     NewFeatureGrantSerializer,
     NewFeatureSerializer,
 )
-from ..selectors.balances import balances_of, grant_history_of
+from ..selectors.balances import balances_of, grant_balances_of, grant_history_of
 from ..selectors.features import (
     edge_policy_for,
     entitlement_for,
@@ -89,16 +89,28 @@ _ENTITLEMENT_ANSWER = OpenApiExample(
 _NO_ENTITLEMENT = "No entitlement 0195a3c2-7f2a-7c4b-9d1e-3b5f7a9c1d2f."
 _WRONG_OWNER = "owner 'por' is no plan of yours."
 _GRANT = {"customer": "cust_abc", "feature": "advanced_ai_search", "amount": "500", "reason": "goodwill"}
+_RECURRING_GRANT = {
+    "customer": "cust_abc",
+    "feature": "advanced_ai_search",
+    "amount": "500",
+    "effective_at": "2026-03-01T00:00:00Z",
+    "recurrence": "month",
+    "max_rollover": "100",
+}
 _GRANT_ANSWER = OpenApiExample(
-    "500 searches more",
+    "500 searches more every month",
     value={
-        **_GRANT,
+        **_RECURRING_GRANT,
         "id": "0195a3c2-7f2a-7c4b-9d1e-3b5f7a9c1d2e",
         "priority": 100,
-        "effective_at": "2026-03-01T00:00:00Z",
         "expires_at": None,
+        "recurrence_count": 1,
+        "min_rollover": "0",
+        "reason": "",
         "revoked_at": None,
         "created_at": "2026-03-01T00:00:00Z",
+        "balance": "380",
+        "next_fill_at": "2026-04-01T00:00:00Z",
     },
     response_only=True,
 )
@@ -278,16 +290,17 @@ class GrantsView(GenericAPIView):
         examples=[_GRANT_ANSWER],
     )
     def get(self, request: Request) -> Response:
-        rows = grants_for(request.user.tenant, **GrantsQuery.filters(request))
-        return self.get_paginated_response(
-            FeatureGrantSerializer(self.paginate_queryset(rows), many=True).data
-        )
+        tenant = request.user.tenant
+        page = self.paginate_queryset(grants_for(tenant, **GrantsQuery.filters(request)))
+        balances = grant_balances_of(tenant, page, now())
+        return self.get_paginated_response(FeatureGrantSerializer(balances, many=True).data)
 
     @extend_schema(
         tags=["entitlements"],
         summary="Give a customer units beside its limit",
         description="They are taken by what a window uses beyond the limit: lower priority first, then what expires soonest, "
-        "then the oldest.",
+        "then the oldest. A grant that recurs has its amount again each time, whatever was left; of what is left when the "
+        "feature's window turns, max_rollover stays at most.",
         parameters=[IDEMPOTENCY_KEY],
         request=NewFeatureGrantSerializer,
         responses={
@@ -299,12 +312,16 @@ class GrantsView(GenericAPIView):
                 input_invalid="feature 'sso' is not metered and has no units.",
             ),
         },
-        examples=[OpenApiExample("500 searches more", value=_GRANT, request_only=True), _GRANT_ANSWER],
+        examples=[
+            OpenApiExample("500 searches more", value=_GRANT, request_only=True),
+            OpenApiExample("500 searches more every month", value=_RECURRING_GRANT, request_only=True),
+            _GRANT_ANSWER,
+        ],
     )
     @idempotent
     def post(self, request: Request) -> Response:
         made = grant_create(tenant=request.user.tenant, **asked(NewFeatureGrantSerializer, request))
-        return Response(FeatureGrantSerializer(made).data, status=201)
+        return Response(_grant_shown(request, made), status=201)
 
 
 class GrantView(GenericAPIView):
@@ -319,7 +336,7 @@ class GrantView(GenericAPIView):
         examples=[_GRANT_ANSWER],
     )
     def get(self, request: Request, grant_id: UUID) -> Response:
-        return Response(FeatureGrantSerializer(grant_for(request.user.tenant, grant_id)).data)
+        return Response(_grant_shown(request, grant_for(request.user.tenant, grant_id)))
 
 
 class GrantHistoryView(GenericAPIView):
@@ -363,7 +380,7 @@ class GrantRevokeView(GenericAPIView):
     @extend_schema(
         tags=["entitlements"],
         summary="Take back what is left of a grant",
-        description="A second time changes nothing.",
+        description="What windows took stays taken. A second time changes nothing.",
         parameters=[IDEMPOTENCY_KEY],
         request=None,
         responses={200: FeatureGrantSerializer, **problems("idempotency_reused", not_found=_NO_GRANT)},
@@ -371,9 +388,13 @@ class GrantRevokeView(GenericAPIView):
     )
     @idempotent
     def post(self, request: Request, grant_id: UUID) -> Response:
-        return Response(
-            FeatureGrantSerializer(grant_revoke(tenant=request.user.tenant, grant_id=grant_id)).data
-        )
+        revoked = grant_revoke(tenant=request.user.tenant, grant_id=grant_id)
+        return Response(_grant_shown(request, revoked))
+
+
+def _grant_shown(request: Request, grant: Grant) -> dict[str, Any]:
+    (balance,) = grant_balances_of(request.user.tenant, [grant], now())
+    return FeatureGrantSerializer(balance).data
 
 
 class CustomerEntitlementsView(GenericAPIView):

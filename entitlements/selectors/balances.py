@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,8 +12,9 @@ from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 
 from ..models import Grant
+from .burn_downs import Burning, burnt_of
 from .features import grants_for
-from .terms import CustomerTerms, FeatureTerms, feature_terms, grants_burnt
+from .terms import CustomerTerms, FeatureTerms, feature_terms
 from .usage import Asked, used_of
 
 ZERO = Decimal(0)
@@ -50,11 +52,20 @@ class GrantSegment:
 
 @dataclass(frozen=True, slots=True)
 class GrantHistory:
-    """balance: what is left at the instant. history: the windows that took something, in order; taken + balance <= amount."""
+    """balance: what is left at the instant. history: the windows that took something, in order."""
 
     grant: Grant
     balance: Decimal
     history: tuple[GrantSegment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantBalance:
+    """balance: what is left at the instant. next_fill_at: when it begins or recurs next; None for never."""
+
+    grant: Grant
+    balance: Decimal
+    next_fill_at: datetime | None
 
 
 def balances_of(tenant: Tenant, customer: Customer, at: datetime) -> CustomerBalances:
@@ -79,25 +90,38 @@ def balances_of(tenant: Tenant, customer: Customer, at: datetime) -> CustomerBal
     )
 
 
+def grant_balances_of(tenant: Tenant, grants: Sequence[Grant], at: datetime) -> list[GrantBalance]:
+    """What is left of each grant at an instant, and when it is filled again. grants: with customer and feature.
+
+    What takes nothing has a grant whole: a feature without a limit, or one to which the customer is not entitled.
+    """
+    customers = {grant.customer_id: grant.customer for grant in grants}
+    terms = feature_terms(tenant, list(customers.values()), at)
+    balances = []
+    for grant in grants:
+        value = grant.grant(grant.customer.zone)
+        has = terms[grant.customer_id].features.get(grant.feature.code)
+        if has is not None and has.burnt is not None:
+            balance = has.burnt.left[value.key]
+        else:
+            balance = value.amount if value.is_alive(at) else ZERO
+        balances.append(GrantBalance(grant, balance, value.next_fill_at(at)))
+    return balances
+
+
 def grant_history_of(tenant: Tenant, grant: Grant, at: datetime) -> GrantHistory:
-    """What is left of a grant, and which windows took the rest. A feature without a limit takes nothing."""
-    customer = grant.customer
-    alive = grants_for(tenant, customer=customer.external_id, feature=grant.feature.code).filter(
-        revoked_at=None
-    )
-    has = feature_terms(tenant, [customer], at)[customer.pk].features.get(grant.feature.code)
-    if grant.revoked_at is not None:
-        return GrantHistory(grant, ZERO, ())
-    if has is None or has.meter is None or has.in_force.limit is None:
-        is_over = grant.expires_at is not None and grant.expires_at <= at
-        return GrantHistory(grant, ZERO if is_over or at < grant.effective_at else grant.amount, ())
-    burnt = grants_burnt(tenant, customer, has.meter, has.in_force, list(alive), at)
-    key = str(grant.pk)
-    return GrantHistory(
-        grant,
-        burnt.left[key],
-        tuple(GrantSegment(one.window, one.taken[key]) for one in burnt.history if key in one.taken),
-    )
+    """What is left of a grant, and which windows took the rest."""
+    customer, code, key = grant.customer, grant.feature.code, str(grant.pk)
+    (now_has,) = grant_balances_of(tenant, [grant], at)
+    has = feature_terms(tenant, [customer], at)[customer.pk].features.get(code)
+    if has is None or has.burnt is None:
+        return GrantHistory(grant, now_has.balance, ())
+    rows = grants_for(tenant, customer=customer.external_id, feature=code)
+    values = [row.grant(customer.zone) for row in rows]
+    burning = Burning(customer, has.meter, has.in_force.limit, has.in_force, values, since=grant.effective_at)
+    ((down, _),) = burnt_of(tenant, [burning], at)
+    taken = [GrantSegment(one.window, one.taken[key]) for one in down.history if key in one.taken]
+    return GrantHistory(grant, down.left[key], tuple(taken))
 
 
 def _quantity(units: int, places: int) -> Decimal:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
+from aforo.kernel.clock import now
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.rows import found, given
 
@@ -39,10 +41,36 @@ def entitlement_for(tenant: Tenant, entitlement_id: object) -> Entitlement:
     return found(entitlements_for(tenant), pk=entitlement_id)
 
 
-def grants_for(tenant: Tenant, *, customer: str | None = None, feature: str | None = None) -> QuerySet[Grant]:
-    """With customer and feature. customer: external_id. feature: its code."""
+def grants_for(
+    tenant: Tenant,
+    *,
+    customer: str | None = None,
+    feature: str | None = None,
+    recurrence: str | None = None,
+    state: str | None = None,
+) -> QuerySet[Grant]:
+    """With customer and feature. customer: external_id. feature: its code. recurrence: "" for none. state: of Grant.State."""
     rows = Grant.objects.of(tenant).select_related("customer", "feature__meter")
-    return rows.filter(**given(customer__external_id=customer, feature__code=feature))
+    rows = rows.filter(**given(customer__external_id=customer, feature__code=feature, recurrence=recurrence))
+    return rows if state is None else rows.filter(in_state(state, now()))
+
+
+def in_state(state: str, at: datetime) -> Q:
+    """The grants that are in a state of Grant.State at an instant. A state that there is not has none."""
+    is_revoked = Q(revoked_at__isnull=False)
+    is_expired = Q(expires_at__isnull=False, expires_at__lte=at)
+    is_scheduled = Q(effective_at__gt=at)
+    match state:
+        case Grant.State.REVOKED:
+            return is_revoked
+        case Grant.State.EXPIRED:
+            return ~is_revoked & is_expired
+        case Grant.State.SCHEDULED:
+            return ~is_revoked & is_scheduled
+        case Grant.State.ACTIVE:
+            return ~is_revoked & ~is_expired & ~is_scheduled
+        case _:
+            return Q(pk__in=())
 
 
 def grant_for(tenant: Tenant, grant_id: object) -> Grant:

@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Q
 
 from aforo.kernel.decimals import EXACT
-from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 from metering.meters import Meter
-from metering.selectors.usage import usage_of
 
-from .. import burndown
+from ..burndown import BurnDown
+from ..burndown import Grant as GrantValue
 from ..models import Entitlement, Feature, Grant, Holding, Standing
 from ..resolution import Holding as HoldingValue
 from ..resolution import InForce, Rule, in_force
 from ..windows import Span, span_at
+from .burn_downs import Burning, burnt_of
 
 ZERO = Decimal(0)
-# Of the windows before the present one, so many are looked at for what they took from grants.
-WINDOWS_MAX = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,8 @@ class FeatureTerms:
     """What a customer has of one feature.
 
     limit: units of the window with grants, next_limit of the window after; None for no limit. window: where usage counts.
-    in_force: which rules gave it. extra: the part of the limit that comes from grants.
+    in_force: which rules gave it. extra: the part of the limit that comes from grants. burnt: what was taken from them, and
+    what is left; None where there are none.
     """
 
     feature: Feature
@@ -42,14 +41,15 @@ class FeatureTerms:
     limit: Decimal | None
     next_limit: Decimal | None
     extra: Decimal = ZERO
+    burnt: BurnDown | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerTerms:
     """What a customer may use. plan: of its oldest subscription, for people to read. features: by code.
 
-    next_change_at: when this becomes another without anybody doing anything (a rule or a grant begins or ends, a billing
-    period turns); None for never.
+    next_change_at: when this becomes another without anybody doing anything (a rule or a grant begins or ends, a grant
+    recurs, a billing period turns); None for never.
     """
 
     customer: Customer
@@ -61,7 +61,7 @@ class CustomerTerms:
 
 
 def feature_terms(tenant: Tenant, customers: Sequence[Customer], at: datetime) -> dict[int, CustomerTerms]:
-    """What each customer has at an instant, by its row. Five queries, and those for what was taken from grants."""
+    """What each customer has at an instant, by its row; a fixed number of queries where grants are of what counts or sums."""
     ids = [customer.pk for customer in customers]
     features = {
         feature.code: feature
@@ -76,9 +76,10 @@ def feature_terms(tenant: Tenant, customers: Sequence[Customer], at: datetime) -
         .values_list("customer", flat=True)
     )
     own, shared = _rules(tenant, customers)
-    grants: dict[tuple[int, str], list[Grant]] = defaultdict(list)
-    for grant in Grant.objects.of(tenant).filter(customer__in=ids, revoked_at=None).select_related("feature"):
-        grants[grant.customer_id, grant.feature.code].append(grant)
+    grants: dict[tuple[int, str], list[GrantValue]] = defaultdict(list)
+    zones = {customer.pk: customer.zone for customer in customers}
+    for grant in Grant.objects.of(tenant).filter(customer__in=ids).select_related("feature"):
+        grants[grant.customer_id, grant.feature.code].append(grant.grant(zones[grant.customer_id]))
     terms = {}
     for customer in customers:
         held = holdings[customer.pk]
@@ -92,7 +93,7 @@ def feature_terms(tenant: Tenant, customers: Sequence[Customer], at: datetime) -
             plan=", ".join(oldest.plans) if oldest else "",
             is_wallet_empty=customer.pk in empty,
             features={
-                code: _terms_of(tenant, customer, features[code], one, grants[customer.pk, code], at)
+                code: _terms_of(customer, features[code], one, at)
                 for code, one in found.items()
                 if code in features
             },
@@ -100,6 +101,7 @@ def feature_terms(tenant: Tenant, customers: Sequence[Customer], at: datetime) -
                 rules, held, [one for code in found for one in grants[customer.pk, code]], at
             ),
         )
+    _grants_add(tenant, terms, grants, at)
     return terms
 
 
@@ -130,62 +132,42 @@ def _replaced(rules: Sequence[Rule]) -> list[Rule]:
     return ended
 
 
-def _terms_of(
-    tenant: Tenant, customer: Customer, feature: Feature, has: InForce, grants: Sequence[Grant], at: datetime
-) -> FeatureTerms:
+def _terms_of(customer: Customer, feature: Feature, has: InForce, at: datetime) -> FeatureTerms:
+    """Without grants."""
     span = span_at(has.window, at, customer.zone, has.billing)
     meter = feature.meter.meter() if feature.meter is not None else None
-    if has.limit is None or not grants or meter is None:
-        return FeatureTerms(feature, meter, has, span, has.limit, has.limit)
-    burnt = grants_burnt(tenant, customer, meter, has, grants, at)
-    extra = burnt.extra_of(span.period)
-    following = ZERO
-    if span.resets_at is not None:
-        alive = {str(one.pk) for one in grants if one.expires_at is None or one.expires_at > span.resets_at}
-        following = sum((left for key, left in burnt.left.items() if key in alive), ZERO)
-    return FeatureTerms(
-        feature, meter, has, span, EXACT.add(has.limit, extra), EXACT.add(has.limit, following), extra
-    )
+    return FeatureTerms(feature, meter, has, span, has.limit, has.limit)
 
 
-def grants_burnt(
-    tenant: Tenant, customer: Customer, meter: Meter, has: InForce, grants: Sequence[Grant], at: datetime
-) -> burndown.BurnDown:
-    """What the windows since the first grant have taken from a customer's grants of a feature, at the limit of now."""
-    values = [
-        burndown.Grant(
-            str(one.pk), one.amount, one.priority, one.effective_at, one.expires_at, one.created_at
+def _grants_add(
+    tenant: Tenant,
+    terms: dict[int, CustomerTerms],
+    grants: dict[tuple[int, str], list[GrantValue]],
+    at: datetime,
+) -> None:
+    """Put what grants give into the limits of the features that have any."""
+    burning: list[tuple[FeatureTerms, Burning]] = []
+    for (customer_id, code), values in grants.items():
+        has = terms[customer_id].features.get(code)
+        if has is not None and has.meter is not None and has.limit is not None:
+            customer, since = terms[customer_id].customer, has.window.period.start
+            burning.append((has, Burning(customer, has.meter, has.limit, has.in_force, values, since)))
+    burnt = burnt_of(tenant, [one for _, one in burning], at)
+    for (has, one), (down, for_next) in zip(burning, burnt, strict=True):
+        extra = down.extra_of(has.window.period)
+        terms[one.customer.pk].features[has.feature.code] = replace(
+            has,
+            limit=EXACT.add(one.limit, extra),
+            next_limit=EXACT.add(one.limit, for_next),
+            extra=extra,
+            burnt=down,
         )
-        for one in grants
-    ]
-    excesses = []
-    for period in _windows_since(min(one.effective_at for one in grants), has, customer, at):
-        (used,) = usage_of(
-            tenant=tenant, customer_id=customer.pk, meter=meter, period=period, zone=customer.zone
-        )
-        excesses.append(burndown.Excess(period, max(ZERO, EXACT.subtract(used.quantity, has.limit or ZERO))))
-    return burndown.burnt_down(values, excesses, at)
-
-
-def _windows_since(start: datetime, has: InForce, customer: Customer, at: datetime) -> list[Period]:
-    """The windows from the one that holds *start* to the one that holds *at*. A window that slides takes nothing for good."""
-    if has.window.kind == "SLIDING" or start > at:
-        return []
-    periods: list[Period] = []
-    moment = at
-    while len(periods) < WINDOWS_MAX:
-        span = span_at(has.window, moment, customer.zone, has.billing)
-        periods.append(span.period)
-        if span.period.start <= start or span.resets_at is None:
-            break
-        moment = span.period.start - timedelta.resolution
-    return periods[::-1]
 
 
 def _next_change(
-    rules: Sequence[Rule], held: Sequence[HoldingValue], grants: Sequence[Grant], at: datetime
+    rules: Sequence[Rule], held: Sequence[HoldingValue], grants: Sequence[GrantValue], at: datetime
 ) -> datetime | None:
     moments = [moment for rule in rules for moment in (rule.starts_at, rule.ends_at)]
-    moments += [moment for grant in grants for moment in (grant.effective_at, grant.expires_at)]
+    moments += [moment for grant in grants for moment in (grant.next_fill_at(at), grant.ends_at)]
     moments += [period.end for one in held for period in one.periods]
     return min((moment for moment in moments if moment is not None and moment > at), default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -53,7 +54,72 @@ def test_what_is_over_the_limit_is_taken_from_a_grant(api: Api, acme: Workspace)
     assert revoked["revoked_at"] is not None
     assert api.get(f"/v1/grants/{grant['id']}/history").json()["balance"] == "0"
     (one,) = api.get("/v1/customers/cust_abc/entitlements").json()["entitlements"]
-    assert (one["limit"], one["remaining"]) == ("2", "0")
+    # The 3 that were taken stay taken.
+    assert (one["limit"], one["from_grants"], one["remaining"]) == ("5", "3", "0")
+    assert [part["taken"] for part in api.get(f"/v1/grants/{grant['id']}/history").json()["history"]] == ["3"]
+
+
+def test_a_grant_that_recurs_and_rolls_over(api: Api, acme: Workspace) -> None:
+    made(api, "/v1/features", FEATURE)
+    made(api, "/v1/entitlements", {**OWN, "limit": "2"})
+    body = {
+        "customer": "cust_abc",
+        "feature": "search",
+        "amount": "10",
+        "recurrence": "week",
+        "max_rollover": "4",
+    }
+    grant = made(api, "/v1/grants", body)
+    began = datetime.fromisoformat(grant["effective_at"])
+    assert (began.minute, began.second, began.microsecond) == (0, 0, 0)
+    assert {
+        name: grant[name] for name in ("recurrence", "recurrence_count", "max_rollover", "min_rollover")
+    } == {
+        "recurrence": "week",
+        "recurrence_count": 1,
+        "max_rollover": "4",
+        "min_rollover": "0",
+    }
+    assert (grant["balance"], datetime.fromisoformat(grant["next_fill_at"])) == (
+        "10",
+        began + timedelta(weeks=1),
+    )
+    metered(acme, 5)
+    # 3 beyond the limit of 2.
+    assert api.get(f"/v1/grants/{grant['id']}").json()["balance"] == "7"
+    once = made(api, "/v1/grants", {"customer": "cust_abc", "feature": "search", "amount": "1"})
+    assert (once["recurrence"], once["next_fill_at"]) == ("", None)
+    assert [one["balance"] for one in api.get("/v1/grants", recurrence="week").json()["data"]] == ["7"]
+    revoked = made(api, f"/v1/grants/{grant['id']}/revoke", {}, 200)
+    assert (revoked["balance"], revoked["next_fill_at"]) == ("0", None)
+    listed = {state: api.get("/v1/grants", state=state).json()["data"] for state in ("ACTIVE", "REVOKED")}
+    assert {state: [one["id"] for one in rows] for state, rows in listed.items()} == {
+        "ACTIVE": [once["id"]],
+        "REVOKED": [grant["id"]],
+    }
+    assert api.get("/v1/grants", state="gone").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"recurrence": "fortnight"}, "recurrence"),
+        ({"recurrence": "week", "recurrence_count": 0}, "recurrence_count"),
+        ({"recurrence_count": 2}, "recurrence_count"),
+        ({"max_rollover": "0.5"}, "max_rollover"),
+        ({"max_rollover": "-1"}, "max_rollover"),
+        ({"min_rollover": "11"}, "min_rollover"),
+        ({"min_rollover": "5", "max_rollover": "4"}, "min_rollover"),
+        ({"min_rollover": None}, "min_rollover"),
+        ({"recurrence": "day", "effective_at": "1999-01-01T00:00:00Z"}, "effective_at"),
+        ({"effective_at": "2026-03-01T00:00:00Z", "expires_at": "2026-03-01T00:00:00Z"}, "row"),
+    ],
+)
+def test_grants_that_make_no_sense_say_which_field(api: Api, fields: dict[str, Any], field: str) -> None:
+    made(api, "/v1/features", FEATURE)
+    body = {"customer": "cust_abc", "feature": "search", "amount": "10", **fields}
+    assert list(made(api, "/v1/grants", body, 422)["errors"]) == [field]
+    assert api.get("/v1/grants").json()["data"] == []
 
 
 def test_an_entitlement_is_changed_and_removed(api: Api) -> None:

@@ -104,12 +104,21 @@ def test_a_grant_is_given_and_taken_back(client, acme: Workspace):
         "effective_at_1": "00:00:00",
         "expires_at_0": "",
         "expires_at_1": "",
+        "recurrence": "month",
+        "recurrence_count": "3",
+        "max_rollover": "50",
+        "min_rollover": "0",
     }
     wrong = client.post(page("grant", "add"), {**form, "amount": "0.5"})
     assert "decimal places" in wrong.content.decode()
+    above = client.post(page("grant", "add"), {**form, "min_rollover": "51"})
+    assert "not above the most" in above.content.decode()
     assert client.post(page("grant", "add"), form).status_code == 302
     grant = Grant.objects.get()
     assert client.get(page("grant", "change", grant.pk)).status_code == 200
+    listed = client.get(page("grant", "changelist"), {"state": "ACTIVE", "recurrence__exact": "month"})
+    assert "every 3 months" in listed.content.decode()
+    assert "every 3" not in client.get(page("grant", "changelist"), {"state": "REVOKED"}).content.decode()
     client.post(page("grant", "revoke", grant.pk))
     grant.refresh_from_db()
     assert grant.revoked_at is not None
