@@ -131,11 +131,14 @@ def _tenant_key() -> str:
 
     tenant = tenant_create(slug="bench", name="Bench")
     meter_create(tenant=tenant, key="api.call", aggregation="COUNT")
-    feature_create(tenant=tenant, code=FEATURE, name="Search", kind="METERED", meter="api.call")
+    feature_create(
+        tenant=tenant, actor="bench", code=FEATURE, name="Search", kind="METERED", meter="api.call"
+    )
     for number in range(CUSTOMERS):
         customer_create(tenant=tenant, external_id=_customer(number))
         entitlement_create(
             tenant=tenant,
+            actor="bench",
             feature=FEATURE,
             layer="CUSTOMER",
             owner=_customer(number),

@@ -6,6 +6,8 @@ from django.db import models
 
 from aforo.tenancy.models import TenantRow
 
+SUBJECT_MAX = 320
+
 
 class AuditEntry(TenantRow):
     """Who did what to what, when, and what it was before and after. Triggers refuse to change or remove one.
@@ -19,7 +21,7 @@ class AuditEntry(TenantRow):
     actor = models.CharField(max_length=255, help_text="A person, a key's id, or the task that did it.")
     action = models.CharField(max_length=64, help_text="Such as margin_policy.edited.")
     subject = models.CharField(
-        max_length=320, help_text="What it was done to, such as margin policy standard."
+        max_length=SUBJECT_MAX, help_text="What it was done to, such as margin policy standard."
     )
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)

@@ -12,7 +12,7 @@ from aforo.kernel.clock import now
 from aforo.tenancy.models import Tenant
 
 from .chain import START, entry_hash
-from .models import AuditEntry, AuditHead
+from .models import SUBJECT_MAX, AuditEntry, AuditHead
 
 
 def audit_write(
@@ -26,7 +26,7 @@ def audit_write(
 ) -> AuditEntry:
     """Append an entry to the tenant's chain, if the caller's transaction commits.
 
-    actor: a person's name, a key's id, or the task. before, after: what was and is; decimals and instants are written as text,
+    actor: a person's name, a key's id, or the task. subject: cut where it is longer than the column. before, after: what was and is; decimals and instants are written as text,
     secrets and personal data are not written at all.
     Locks the head of the chain until the transaction ends; so it is written last.
     """
@@ -40,7 +40,7 @@ def audit_write(
         at=now(),
         actor=actor,
         action=action,
-        subject=subject,
+        subject=subject[:SUBJECT_MAX],
         before=None if before is None else canonical_value(before),
         after=None if after is None else canonical_value(after),
         previous_hash=head.hash,

@@ -187,13 +187,16 @@ def _feature_make(tenant: Tenant) -> None:
     """1,000 searches a billing period, counted by the calls that the quick start sends."""
     feature_create(
         tenant=tenant,
+        actor="demo",
         code=FEATURE,
         name="Advanced AI search",
         kind="METERED",
         meter="api.call",
         unit="search",
     )
-    entitlement_create(tenant=tenant, feature=FEATURE, layer="PLAN", owner=PLAN, limit=Decimal(1_000))
+    entitlement_create(
+        tenant=tenant, actor="demo", feature=FEATURE, layer="PLAN", owner=PLAN, limit=Decimal(1_000)
+    )
 
 
 def _admin_make() -> str | None:

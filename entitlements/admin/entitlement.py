@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminSelect2Widget
 
 from aforo.kernel.decimals import trimmed
 from aforo.tenancy.admin.buttons import button, go_to
-from aforo.tenancy.admin.rows import OwnRelatedFilter, RowChoice, RowForm, TenantAdmin
+from aforo.tenancy.admin.rows import OwnRelatedFilter, RowChoice, RowForm
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Customer, Tenant
 
@@ -22,6 +22,7 @@ from ..models import Entitlement
 from ..ports import entitlement_owners
 from ..resolution import LAYERS
 from ..services.entitlements import entitlement_create, entitlement_edit, entitlement_remove
+from .base import ActorAdmin
 
 _CUSTOMER = Entitlement.Layer.CUSTOMER
 _WINDOWS: dict[str, tuple[set[str], Any]] = {
@@ -60,7 +61,7 @@ class EntitlementForm(RowForm):
 
 
 @admin.register(Entitlement)
-class EntitlementAdmin(TenantAdmin):
+class EntitlementAdmin(ActorAdmin):
     form = EntitlementForm
     list_display = ("feature", "layer", "owner", "gives", "window", "starts_at", "ends_at")
     list_filter = (("feature", OwnRelatedFilter), ("layer", ChoicesDropdownFilter))
@@ -110,14 +111,16 @@ class EntitlementAdmin(TenantAdmin):
         return f"{trimmed(row.limit)} {row.feature.unit}, {row.limit_type.lower()}"
 
     def create(self, tenant: Tenant, *, feature: Any, customer: Any = None, **fields: Any) -> Entitlement:
-        return entitlement_create(tenant=tenant, feature=feature.code, **fields)
+        return entitlement_create(tenant=tenant, actor=self.actor, feature=feature.code, **fields)
 
     def update(self, tenant: Tenant, row: Entitlement, **changes: Any) -> Entitlement:
-        return entitlement_edit(tenant=tenant, entitlement_id=row.pk, **changes)
+        return entitlement_edit(tenant=tenant, actor=self.actor, entitlement_id=row.pk, **changes)
 
     @button(
         "Remove", icon="delete", says="Removes the entitlement at once, so that a lower layer decides again."
     )
     def remove(self, request: HttpRequest, row: Entitlement) -> HttpResponse:
-        entitlement_remove(tenant=tenant_of_request(request), entitlement_id=row.pk)
+        entitlement_remove(
+            tenant=tenant_of_request(request), actor=request.user.get_username(), entitlement_id=row.pk
+        )
         return go_to(reverse("admin:entitlements_entitlement_changelist"))

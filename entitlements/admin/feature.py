@@ -7,11 +7,12 @@ from typing import Any
 from django.contrib import admin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from aforo.tenancy.admin.rows import RowForm, TenantAdmin
+from aforo.tenancy.admin.rows import RowForm
 from aforo.tenancy.models import Tenant
 
 from ..models import Feature
 from ..services.features import feature_create, feature_edit
+from .base import ActorAdmin
 
 # What only a metered feature has.
 _METERED: dict[str, Any] = {"meter": None, "decimal_places": 0}
@@ -29,7 +30,7 @@ class FeatureForm(RowForm):
 
 
 @admin.register(Feature)
-class FeatureAdmin(TenantAdmin):
+class FeatureAdmin(ActorAdmin):
     form = FeatureForm
     list_display = ("code", "name", "kind", "meter", "unit", "is_archived")
     list_filter = (("kind", ChoicesDropdownFilter), "is_archived")
@@ -46,7 +47,7 @@ class FeatureAdmin(TenantAdmin):
     )
 
     def create(self, tenant: Tenant, *, meter: Any, **fields: Any) -> Feature:
-        return feature_create(tenant=tenant, meter=meter and meter.key, **fields)
+        return feature_create(tenant=tenant, actor=self.actor, meter=meter and meter.key, **fields)
 
     def update(self, tenant: Tenant, row: Feature, **changes: Any) -> Feature:
-        return feature_edit(tenant=tenant, code=row.code, **changes)
+        return feature_edit(tenant=tenant, actor=self.actor, code=row.code, **changes)

@@ -14,7 +14,7 @@ from unfold.decorators import display
 from aforo.kernel.clock import now
 from aforo.kernel.decimals import trimmed
 from aforo.tenancy.admin.buttons import button
-from aforo.tenancy.admin.rows import OwnRelatedFilter, TenantAdmin
+from aforo.tenancy.admin.rows import OwnRelatedFilter
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
@@ -22,6 +22,7 @@ from ..models import Grant
 from ..selectors.balances import grant_history_of
 from ..selectors.features import in_state
 from ..services.grants import grant_create, grant_revoke
+from .base import ActorAdmin
 
 
 class StateFilter(DropdownFilter):
@@ -36,7 +37,7 @@ class StateFilter(DropdownFilter):
 
 
 @admin.register(Grant)
-class GrantAdmin(TenantAdmin):
+class GrantAdmin(ActorAdmin):
     list_display = (
         "customer",
         "feature",
@@ -102,7 +103,13 @@ class GrantAdmin(TenantAdmin):
         )
 
     def create(self, tenant: Tenant, *, customer: Any, feature: Any, **fields: Any) -> Grant:
-        return grant_create(tenant=tenant, customer=customer.external_id, feature=feature.code, **fields)
+        return grant_create(
+            tenant=tenant,
+            actor=self.actor,
+            customer=customer.external_id,
+            feature=feature.code,
+            **fields,
+        )
 
     @button(
         "Revoke",
@@ -111,5 +118,5 @@ class GrantAdmin(TenantAdmin):
         offered=lambda grant: grant.revoked_at is None,
     )
     def revoke(self, request: HttpRequest, grant: Grant) -> str:
-        grant_revoke(tenant=tenant_of_request(request), grant_id=grant.pk)
+        grant_revoke(tenant=tenant_of_request(request), actor=request.user.get_username(), grant_id=grant.pk)
         return "What was left of the grant is taken back."

@@ -47,6 +47,7 @@ from ..selectors.features import (
 from ..services.entitlements import entitlement_create, entitlement_edit, entitlement_remove
 from ..services.features import edge_policy_set, feature_create, feature_edit
 from ..services.grants import grant_create, grant_revoke
+from .actor import actor_of
 
 _FEATURE = {
     "code": "advanced_ai_search",
@@ -152,7 +153,7 @@ class FeaturesView(GenericAPIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        made = feature_create(tenant=request.user.tenant, **asked(NewFeatureSerializer, request))
+        made = feature_create(**actor_of(request), **asked(NewFeatureSerializer, request))
         return Response(FeatureSerializer(made).data, status=201)
 
 
@@ -182,9 +183,7 @@ class FeatureView(GenericAPIView):
         examples=[OpenApiExample("archive", value={"is_archived": True}, request_only=True), _FEATURE_ANSWER],
     )
     def patch(self, request: Request, code: str) -> Response:
-        changed = feature_edit(
-            tenant=request.user.tenant, code=code, **asked(FeatureChangeSerializer, request)
-        )
+        changed = feature_edit(**actor_of(request), code=code, **asked(FeatureChangeSerializer, request))
         return Response(FeatureSerializer(changed).data)
 
 
@@ -230,7 +229,7 @@ class EntitlementsView(GenericAPIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        made = entitlement_create(tenant=request.user.tenant, **asked(NewEntitlementSerializer, request))
+        made = entitlement_create(**actor_of(request), **asked(NewEntitlementSerializer, request))
         return Response(EntitlementSerializer(made).data, status=201)
 
 
@@ -261,7 +260,7 @@ class EntitlementView(GenericAPIView):
     )
     def patch(self, request: Request, entitlement_id: UUID) -> Response:
         changed = entitlement_edit(
-            tenant=request.user.tenant,
+            **actor_of(request),
             entitlement_id=entitlement_id,
             **asked(EntitlementChangeSerializer, request),
         )
@@ -273,7 +272,7 @@ class EntitlementView(GenericAPIView):
         responses={204: None, **problems(not_found=_NO_ENTITLEMENT)},
     )
     def delete(self, request: Request, entitlement_id: UUID) -> Response:
-        entitlement_remove(tenant=request.user.tenant, entitlement_id=entitlement_id)
+        entitlement_remove(**actor_of(request), entitlement_id=entitlement_id)
         return Response(status=204)
 
 
@@ -320,7 +319,7 @@ class GrantsView(GenericAPIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        made = grant_create(tenant=request.user.tenant, **asked(NewFeatureGrantSerializer, request))
+        made = grant_create(**actor_of(request), **asked(NewFeatureGrantSerializer, request))
         return Response(_grant_shown(request, made), status=201)
 
 
@@ -388,7 +387,7 @@ class GrantRevokeView(GenericAPIView):
     )
     @idempotent
     def post(self, request: Request, grant_id: UUID) -> Response:
-        revoked = grant_revoke(tenant=request.user.tenant, grant_id=grant_id)
+        revoked = grant_revoke(**actor_of(request), grant_id=grant_id)
         return Response(_grant_shown(request, revoked))
 
 
@@ -472,5 +471,5 @@ class EdgePolicyView(GenericAPIView):
         examples=[_ANSWER],
     )
     def patch(self, request: Request) -> Response:
-        changed = edge_policy_set(tenant=request.user.tenant, **asked(EdgePolicySerializer, request))
+        changed = edge_policy_set(**actor_of(request), **asked(EdgePolicySerializer, request))
         return Response(EdgePolicySerializer(changed).data)

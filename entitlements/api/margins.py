@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -54,6 +54,7 @@ from ..services.margins import (
     margin_policy_draft,
     margin_policy_edit,
 )
+from .actor import actor_of
 
 # So many customers take a second or two; a command looks at all of them.
 DRY_RUN_CUSTOMERS_MAX = 50
@@ -121,10 +122,6 @@ _MARGIN = {
 _MARGIN_ANSWER = OpenApiExample("2,000 of revenue, 3,200 of cost", value=_MARGIN, response_only=True)
 
 
-def _actor(request: Request) -> dict[str, Any]:
-    return {"tenant": request.user.tenant, "actor": str(request.user.key_id)}
-
-
 class MarginPoliciesView(GenericAPIView):
     scopes: ClassVar = {"GET": "read", "POST": "write"}
     queryset = MarginPolicy.objects.none()
@@ -163,7 +160,7 @@ class MarginPoliciesView(GenericAPIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        made = margin_policy_create(**_actor(request), **asked(NewMarginPolicySerializer, request))
+        made = margin_policy_create(**actor_of(request), **asked(NewMarginPolicySerializer, request))
         return Response(MarginPolicySerializer(made).data, status=201)
 
 
@@ -194,7 +191,7 @@ class MarginPolicyView(GenericAPIView):
     )
     def patch(self, request: Request, code: str) -> Response:
         changed = margin_policy_edit(
-            **_actor(request), code=code, **asked(MarginPolicyChangeSerializer, request)
+            **actor_of(request), code=code, **asked(MarginPolicyChangeSerializer, request)
         )
         return Response(MarginPolicySerializer(changed).data)
 
@@ -293,7 +290,7 @@ class CostRatesView(GenericAPIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        made = cost_rate_create(**_actor(request), **asked(NewCostRateSerializer, request))
+        made = cost_rate_create(**actor_of(request), **asked(NewCostRateSerializer, request))
         return Response(CostRateSerializer(made).data, status=201)
 
 
@@ -340,7 +337,7 @@ class CostRateEndView(GenericAPIView):
     )
     @idempotent
     def post(self, request: Request, rate_id: UUID) -> Response:
-        ended = cost_rate_end(**_actor(request), rate_id=rate_id, **asked(CostRateEndSerializer, request))
+        ended = cost_rate_end(**actor_of(request), rate_id=rate_id, **asked(CostRateEndSerializer, request))
         return Response(CostRateSerializer(ended).data)
 
 
@@ -378,7 +375,7 @@ class ImportedCostsView(GenericAPIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        done = costs_import(**_actor(request), rows=asked(CostsImportSerializer, request)["costs"])
+        done = costs_import(**actor_of(request), rows=asked(CostsImportSerializer, request)["costs"])
         return Response(CostsImportedSerializer(done).data)
 
 

@@ -1,4 +1,4 @@
-"""Entitlements: what a plan, an offering, a contract or a customer has of a feature."""
+"""Entitlements: what a plan, an offering, a contract or a customer has of a feature. Every change is audited."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from aforo.audit.services import audit_write
 from aforo.kernel.errors import Problem
 from aforo.tenancy.models import Customer, Tenant
 from aforo.tenancy.services.rows import invalid, row_save
@@ -14,11 +15,14 @@ from aforo.tenancy.services.rows import invalid, row_save
 from ..models import Entitlement, Holding
 from ..ports import entitlement_owners
 from ..selectors.features import entitlement_for, feature_for
+from .changes import change_write, fields_of
 from .touched import touched
 
 
 @transaction.atomic
-def entitlement_create(*, tenant: Tenant, feature: str, layer: str, owner: str, **fields: Any) -> Entitlement:
+def entitlement_create(
+    *, tenant: Tenant, actor: str, feature: str, layer: str, owner: str, **fields: Any
+) -> Entitlement:
     """Give a feature to, or take it from, everybody who holds the owner.
 
     feature: its code. layer: PLAN, OFFERING, CONTRACT or CUSTOMER. owner: code, or external_id of the customer.
@@ -29,13 +33,21 @@ def entitlement_create(*, tenant: Tenant, feature: str, layer: str, owner: str, 
     owner_check(tenant, layer, owner)
     row_save(row)
     _told(row)
+    audit_write(
+        tenant=tenant,
+        actor=actor,
+        action="entitlement.created",
+        subject=f"entitlement {row}",
+        after=fields_of(row),
+    )
     return row
 
 
 @transaction.atomic
-def entitlement_edit(*, tenant: Tenant, entitlement_id: object, **fields: Any) -> Entitlement:
+def entitlement_edit(*, tenant: Tenant, actor: str, entitlement_id: object, **fields: Any) -> Entitlement:
     """Change what an entitlement gives, at once. Raises Problem not_found, input_invalid or already_exists."""
     row = entitlement_for(tenant, entitlement_id)
+    before = fields_of(row)
     for field in ("layer", "owner", "feature"):
         if field in fields:
             raise Problem(
@@ -45,15 +57,31 @@ def entitlement_edit(*, tenant: Tenant, entitlement_id: object, **fields: Any) -
         setattr(row, field, value)
     row_save(row)
     _told(row)
+    change_write(
+        tenant=tenant,
+        actor=actor,
+        action="entitlement.edited",
+        subject=f"entitlement {row}",
+        before=before,
+        after=fields_of(row),
+    )
     return row
 
 
 @transaction.atomic
-def entitlement_remove(*, tenant: Tenant, entitlement_id: object) -> None:
+def entitlement_remove(*, tenant: Tenant, actor: str, entitlement_id: object) -> None:
     """Let a lower layer decide again, at once. Raises Problem not_found."""
     row = entitlement_for(tenant, entitlement_id)
     _told(row)
+    before = fields_of(row)
     row.delete()
+    audit_write(
+        tenant=tenant,
+        actor=actor,
+        action="entitlement.removed",
+        subject=f"entitlement {row}",
+        before=before,
+    )
 
 
 def owner_check(tenant: Tenant, layer: str, owner: str) -> None:

@@ -1,4 +1,4 @@
-"""Grants: units beside a limit, given and taken back."""
+"""Grants: units beside a limit, given and taken back. Both are audited."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from aforo.audit.services import audit_write
 from aforo.kernel.clock import now
 from aforo.tenancy.models import Customer, Tenant
 from aforo.tenancy.selectors.rows import found
@@ -15,6 +16,7 @@ from aforo.tenancy.services.rows import invalid, row_save
 
 from ..models import Feature, Grant
 from ..selectors.features import feature_for, grant_for
+from .changes import fields_of
 from .touched import touched
 
 # Each instant at which a grant recurred is looked at when its balance is asked for.
@@ -22,7 +24,9 @@ BACKDATED_MAX = timedelta(days=366)
 
 
 @transaction.atomic
-def grant_create(*, tenant: Tenant, customer: str, feature: str, amount: Decimal, **fields: Any) -> Grant:
+def grant_create(
+    *, tenant: Tenant, actor: str, customer: str, feature: str, amount: Decimal, **fields: Any
+) -> Grant:
     """Give a customer units of a metered feature beside its limit.
 
     customer: external_id. feature: its code. fields: priority, effective_at, expires_at, recurrence, recurrence_count,
@@ -58,15 +62,26 @@ def grant_create(*, tenant: Tenant, customer: str, feature: str, amount: Decimal
         )
     row_save(grant)
     touched(tenant=tenant, customer_ids=[grant.customer_id])
+    audit_write(
+        tenant=tenant, actor=actor, action="grant.created", subject=f"grant {grant}", after=fields_of(grant)
+    )
     return grant
 
 
 @transaction.atomic
-def grant_revoke(*, tenant: Tenant, grant_id: object) -> Grant:
+def grant_revoke(*, tenant: Tenant, actor: str, grant_id: object) -> Grant:
     """Take back what is left of a grant; a second time changes nothing. Raises Problem not_found."""
     grant = grant_for(tenant, grant_id)
     if grant.revoked_at is None:
         grant.revoked_at = now()
         grant.save(update_fields=["revoked_at"])
         touched(tenant=tenant, customer_ids=[grant.customer_id])
+        audit_write(
+            tenant=tenant,
+            actor=actor,
+            action="grant.revoked",
+            subject=f"grant {grant}",
+            before={"revoked_at": None},
+            after={"revoked_at": grant.revoked_at},
+        )
     return grant

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Model
 
 from aforo.audit.services import audit_write
 from aforo.kernel.errors import Problem
@@ -23,14 +22,10 @@ from metering.selectors.meters import meter_for
 from ..models import CostRate, ImportedCost, MarginPolicy, MarginState
 from ..ports import entitlement_owners
 from ..selectors.margin import cost_rate_for, margin_policy_for
+from .changes import change_write, fields_of
 
 # Before any evaluation: due at once.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-POLICY_FIELDS = tuple(
-    field.name
-    for field in MarginPolicy._meta.concrete_fields
-    if field.name not in {"id", "tenant", "created_at"}
-)
 ROWS_MAX = 100_000
 # Whose hours, and so whose costs, add up.
 ADDING = (Aggregation.COUNT, Aggregation.SUM)
@@ -49,7 +44,7 @@ def margin_policy_create(*, tenant: Tenant, actor: str, code: str, name: str, **
         actor=actor,
         action="margin_policy.created",
         subject=f"margin policy {code}",
-        after=_shown(policy),
+        after=fields_of(policy),
     )
     return policy
 
@@ -58,21 +53,18 @@ def margin_policy_create(*, tenant: Tenant, actor: str, code: str, name: str, **
 def margin_policy_edit(*, tenant: Tenant, actor: str, code: str, **changes: Any) -> MarginPolicy:
     """Change anything but the code. Customers are judged by it within seconds. Raises as `margin_policy_create` does."""
     policy = margin_policy_for(tenant, code)
-    before = _shown(policy)
+    before = fields_of(policy)
     for field, value in changes.items():
         setattr(policy, field, value)
     _policy_save(policy)
-    after = _shown(policy)
-    changed = [name for name in POLICY_FIELDS if before[name] != after[name]]
-    if changed:
-        audit_write(
-            tenant=tenant,
-            actor=actor,
-            action="margin_policy.edited",
-            subject=f"margin policy {code}",
-            before={name: before[name] for name in changed},
-            after={name: after[name] for name in changed},
-        )
+    change_write(
+        tenant=tenant,
+        actor=actor,
+        action="margin_policy.edited",
+        subject=f"margin policy {code}",
+        before=before,
+        after=fields_of(policy),
+    )
     return policy
 
 
@@ -145,7 +137,7 @@ def cost_rate_create(
         actor=actor,
         action="cost_rate.created",
         subject=f"cost rate {rate}",
-        after=_rate_shown(rate),
+        after=fields_of(rate),
     )
     return rate
 
@@ -215,7 +207,7 @@ def costs_import(*, tenant: Tenant, actor: str, rows: Sequence[Mapping[str, Any]
             tenant=tenant,
             actor=actor,
             action="costs.imported",
-            subject=f"costs from {', '.join(sorted({str(row['source']) for row in rows}))[:200]}",
+            subject=f"costs from {', '.join(sorted({str(row['source']) for row in rows}))}",
             after={"added": added, "changed": changed, "same": same},
         )
     return CostsImported(added, changed, same)
@@ -282,18 +274,3 @@ def cost_row(texts: Mapping[str, str | None]) -> dict[str, Any]:
 
 def _judge_anew(tenant: Tenant) -> None:
     MarginState.objects.of(tenant).update(evaluated_at=NEVER)
-
-
-def _shown(policy: MarginPolicy) -> dict[str, Any]:
-    return _texts(policy, POLICY_FIELDS)
-
-
-def _rate_shown(rate: CostRate) -> dict[str, Any]:
-    return _texts(rate, ("dimensions", "unit_cost", "currency", "starts_at", "ends_at")) | {
-        "meter": rate.meter.key
-    }
-
-
-def _texts(row: Model, names: Sequence[str]) -> dict[str, Any]:
-    """The row's fields as the store has them, whatever they were set from."""
-    return {name: row._meta.get_field(name).to_python(getattr(row, name)) for name in names}

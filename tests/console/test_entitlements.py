@@ -133,7 +133,7 @@ def test_the_edge_policy_is_set(client, acme: Workspace):
 
 def test_a_customers_page_says_what_it_may_use_and_why(client, acme: Workspace):
     address = reverse("console-in-force")
-    of = {"tenant": acme.tenant}
+    of = {"tenant": acme.tenant, "actor": "ada"}
     feature_create(**of, code="search", name="Search", kind="METERED", meter="api.call")
     feature_create(**of, code="sso", name="SSO", kind="BOOLEAN")
     entitlement_create(**of, feature="search", layer="CUSTOMER", owner="cust_abc", limit=Decimal(2))

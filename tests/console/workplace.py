@@ -128,11 +128,11 @@ def furnish(tenant: Tenant) -> Invoice:
 
 def entitlements(tenant: Tenant, customer: str) -> None:
     """10 jobs a billing period for the customer, and 5 more."""
-    feature_create(tenant=tenant, code="batch", name="Batch jobs", kind="METERED", meter="jobs")
-    of = {"tenant": tenant, "feature": "batch"}
+    feature_create(tenant=tenant, actor="ada", code="batch", name="Batch jobs", kind="METERED", meter="jobs")
+    of = {"tenant": tenant, "actor": "ada", "feature": "batch"}
     entitlement_create(**of, layer="CUSTOMER", owner=customer, limit=Decimal(10))
     grant_create(**of, customer=customer, amount=Decimal(5))
-    edge_policy_set(tenant=tenant, on_unknown="deny")
+    edge_policy_set(tenant=tenant, actor="ada", on_unknown="deny")
 
 
 def margins(tenant: Tenant, customer: str) -> None:

@@ -89,9 +89,11 @@ def sites(tmp_path: Path) -> Iterator[list[Site]]:
     catalogs.on_sale(shop.tenant)
     catalogs.subscribed(shop.tenant)
     standings_write(tenant=shop.tenant, customer_ids=[shop.customer.pk])
-    feature_create(tenant=shop.tenant, code=FEATURE, name="Search", kind="METERED", meter="api.call")
+    feature_create(
+        tenant=shop.tenant, actor="ada", code=FEATURE, name="Search", kind="METERED", meter="api.call"
+    )
     entitlement_create(
-        tenant=shop.tenant, feature=FEATURE, layer="PLAN", owner="standard", limit=Decimal(QUOTA)
+        tenant=shop.tenant, actor="ada", feature=FEATURE, layer="PLAN", owner="standard", limit=Decimal(QUOTA)
     )
     _, key = api_key_create(tenant=shop.tenant, name="edge", scopes=["edge"])
     records = [tenant_record(shop.tenant), *customer_records(shop.tenant, [shop.customer], now()).records]

@@ -21,10 +21,16 @@ _NUMBERS = count()
 def shop(slug: str = "acme_corp", *, used: int = 550) -> Workspace:
     made = workspace(slug)
     feature_create(
-        tenant=made.tenant, code="advanced_ai_search", name="Search", kind="METERED", meter="api.call"
+        tenant=made.tenant,
+        actor="ada",
+        code="advanced_ai_search",
+        name="Search",
+        kind="METERED",
+        meter="api.call",
     )
     entitlement_create(
         tenant=made.tenant,
+        actor="ada",
         feature="advanced_ai_search",
         layer="CUSTOMER",
         owner="cust_abc",

@@ -87,12 +87,17 @@ def test_a_feature_that_is_taken_away_and_one_that_nobody_has_heard_of():
     publisher = published()
     assert asked(feature="teleport").reason == Reason.UNKNOWN_FEATURE
 
-    entitlement_remove(tenant=acme.tenant, entitlement_id=Entitlement.objects.get().pk)
+    entitlement_remove(tenant=acme.tenant, actor="ada", entitlement_id=Entitlement.objects.get().pk)
     publisher.turn()
     assert asked().reason == Reason.NOT_ENTITLED
     # Given again, the same record says so under a higher version.
     entitlement_create(
-        tenant=acme.tenant, feature="advanced_ai_search", layer="CUSTOMER", owner="cust_abc", limit=Decimal(5)
+        tenant=acme.tenant,
+        actor="ada",
+        feature="advanced_ai_search",
+        layer="CUSTOMER",
+        owner="cust_abc",
+        limit=Decimal(5),
     )
     publisher.turn()
     assert (asked().reason, asked().limit) == (Reason.QUOTA_EXCEEDED, 5)
@@ -121,7 +126,7 @@ def test_keys_follow_in_one_turn_and_their_use_tells_nobody_anything():
 def test_a_policy_follows_in_one_turn():
     acme = shop(used=0)
     publisher = published()
-    edge_policy_set(tenant=acme.tenant, on_unknown="deny", max_stale_s=60)
+    edge_policy_set(tenant=acme.tenant, actor="ada", on_unknown="deny", max_stale_s=60)
     publisher.turn()
     assert site().site(TENANT, "advanced_ai_search", milliseconds(now())).on_unknown == "deny"
 
@@ -131,6 +136,7 @@ def test_a_rule_begins_and_a_window_turns_without_anybody_telling():
     tomorrow = now() + timedelta(days=1)
     entitlement_create(
         tenant=acme.tenant,
+        actor="ada",
         feature="advanced_ai_search",
         layer="CUSTOMER",
         owner="cust_abc",
@@ -209,7 +215,7 @@ def test_a_customer_of_whom_no_record_can_be_made_holds_nobody_up(caplog):
     broken = meter(acme.tenant, "broken", conversion={"operation": "halve"})
     Feature.objects.create(tenant=acme.tenant, code="broken", name="Broken", kind="METERED", meter=broken)
     entitlement_create(
-        tenant=acme.tenant, feature="broken", layer="CUSTOMER", owner="cust_b", limit=Decimal(5)
+        tenant=acme.tenant, actor="ada", feature="broken", layer="CUSTOMER", owner="cust_b", limit=Decimal(5)
     )
     published()
     assert remaining() == 1_000

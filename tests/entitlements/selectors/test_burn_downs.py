@@ -34,9 +34,12 @@ def shop(limit: int = 10, timezone: str = "UTC", **window: object) -> Workspace:
     made = workspace()
     made.customer.timezone = timezone
     made.customer.save()
-    feature_create(tenant=made.tenant, code="search", name="Search", kind="METERED", meter="api.call")
+    feature_create(
+        tenant=made.tenant, actor="ada", code="search", name="Search", kind="METERED", meter="api.call"
+    )
     entitlement_create(
         tenant=made.tenant,
+        actor="ada",
         feature="search",
         layer="CUSTOMER",
         owner="cust_abc",
@@ -49,6 +52,7 @@ def shop(limit: int = 10, timezone: str = "UTC", **window: object) -> Workspace:
 def grant(of: Workspace, amount: int, effective_at: datetime, **fields: object) -> Grant:
     return grant_create(
         tenant=of.tenant,
+        actor="ada",
         customer="cust_abc",
         feature="search",
         amount=D(amount),
@@ -144,7 +148,7 @@ def test_revoked_in_this_window_it_keeps_what_was_taken():
     now = MARCH + timedelta(days=2, minutes=37)
     assert limits(of, now) == (20, 18)
     with clock_at(now):
-        grant_revoke(tenant=of.tenant, grant_id=first.pk)
+        grant_revoke(tenant=of.tenant, actor="ada", grant_id=first.pk)
     # 2 of the first one stay taken: 10 + 2 + 5.
     assert limits(of, now) == (17, 15)
     # Four more, in the same hour: of the second one.
@@ -162,7 +166,7 @@ def test_what_a_revoked_grant_paid_for_is_nobody_elses():
     grant(of, 50, FEBRUARY + timedelta(hours=1))
     used(of, 40, FEBRUARY + timedelta(days=5))
     with clock_at(MARCH + timedelta(days=1)):
-        grant_revoke(tenant=of.tenant, grant_id=first.pk)
+        grant_revoke(tenant=of.tenant, actor="ada", grant_id=first.pk)
     # February took 30 of the first one. The second one is whole: 10 + 50.
     assert limits(of, MARCH + timedelta(days=2)) == (60, 60)
 
@@ -194,9 +198,12 @@ def test_windows_of_before_are_read_without_events_that_lie_in_the_archive():
 def test_levels_are_read_up_to_each_instant():
     of = shop()
     meter(of.tenant, "storage.peak", "MAX")
-    feature_create(tenant=of.tenant, code="storage", name="Storage", kind="METERED", meter="storage.peak")
+    feature_create(
+        tenant=of.tenant, actor="ada", code="storage", name="Storage", kind="METERED", meter="storage.peak"
+    )
     entitlement_create(
         tenant=of.tenant,
+        actor="ada",
         feature="storage",
         layer="CUSTOMER",
         owner="cust_abc",
@@ -206,6 +213,7 @@ def test_levels_are_read_up_to_each_instant():
     )
     grant_create(
         tenant=of.tenant,
+        actor="ada",
         customer="cust_abc",
         feature="storage",
         amount=D(5),
@@ -225,7 +233,13 @@ def test_grants_without_a_limit_are_whole():
     of = shop()
     grant(of, 5, MARCH)
     entitlement_create(
-        tenant=of.tenant, feature="search", layer="CUSTOMER", owner="cust_abc", limit=None, starts_at=APRIL
+        tenant=of.tenant,
+        actor="ada",
+        feature="search",
+        layer="CUSTOMER",
+        owner="cust_abc",
+        limit=None,
+        starts_at=APRIL,
     )
     used(of, 12, MARCH + timedelta(days=1))
     (row,) = grants_for(of.tenant)

@@ -29,13 +29,20 @@ def shop() -> workspaces.Workspace:
     catalogs.on_sale(made.tenant)
     catalogs.subscribed(made.tenant)
     standings_write(tenant=made.tenant, customer_ids=[made.customer.pk])
-    feature_create(tenant=made.tenant, code="search", name="Search", kind="METERED", meter="api.call")
+    feature_create(
+        tenant=made.tenant, actor="ada", code="search", name="Search", kind="METERED", meter="api.call"
+    )
     return made
 
 
 def limited(shop, layer="PLAN", owner="standard", **fields):
     return entitlement_create(
-        tenant=shop.tenant, feature="search", layer=layer, owner=owner, **{"limit": Decimal(1_000), **fields}
+        tenant=shop.tenant,
+        actor="ada",
+        feature="search",
+        layer=layer,
+        owner=owner,
+        **{"limit": Decimal(1_000), **fields},
     )
 
 
@@ -58,7 +65,7 @@ def test_a_plan_gives_its_customers_a_feature_and_they_are_told(shop):
     assert (has.is_active, has.plan, has.features["search"].limit) == (True, "standard", 1_000)
     assert has.features["search"].window.resets_at > now()
     # Archived, it is unknown.
-    feature_edit(tenant=shop.tenant, code="search", is_archived=True)
+    feature_edit(tenant=shop.tenant, actor="ada", code="search", is_archived=True)
     assert terms(shop).features == {}
 
 
@@ -66,9 +73,9 @@ def test_layers_change_hands_at_once(shop):
     limited(shop)
     own = limited(shop, layer="CUSTOMER", owner="cust_abc", limit=Decimal(5))
     assert terms(shop).features["search"].limit == 5
-    entitlement_edit(tenant=shop.tenant, entitlement_id=own.pk, limit=None)
+    entitlement_edit(tenant=shop.tenant, actor="ada", entitlement_id=own.pk, limit=None)
     assert terms(shop).features["search"].limit is None
-    entitlement_remove(tenant=shop.tenant, entitlement_id=own.pk)
+    entitlement_remove(tenant=shop.tenant, actor="ada", entitlement_id=own.pk)
     assert terms(shop).features["search"].limit == 1_000
 
 
@@ -110,40 +117,55 @@ def test_a_second_rule_of_an_owner_is_refused(shop):
 
 
 def test_features_keep_their_kind(shop):
-    assert code_of(feature_edit, tenant=shop.tenant, code="search", kind="BOOLEAN") == "state_conflict"
     assert (
-        code_of(feature_create, tenant=shop.tenant, code="sso", name="SSO", kind="BOOLEAN", meter="api.call")
+        code_of(feature_edit, tenant=shop.tenant, actor="ada", code="search", kind="BOOLEAN")
+        == "state_conflict"
+    )
+    assert (
+        code_of(
+            feature_create,
+            tenant=shop.tenant,
+            actor="ada",
+            code="sso",
+            name="SSO",
+            kind="BOOLEAN",
+            meter="api.call",
+        )
         == "input_invalid"
     )
     assert (
-        code_of(feature_create, tenant=shop.tenant, code="calls", name="Calls", kind="METERED")
+        code_of(feature_create, tenant=shop.tenant, actor="ada", code="calls", name="Calls", kind="METERED")
         == "input_invalid"
     )
 
 
 def test_static_and_boolean_features(shop):
-    feature_create(tenant=shop.tenant, code="seats", name="Seats", kind="STATIC")
-    feature_create(tenant=shop.tenant, code="sso", name="SSO", kind="BOOLEAN")
-    entitlement_create(tenant=shop.tenant, feature="seats", layer="OFFERING", owner="standard", value="5")
-    entitlement_create(tenant=shop.tenant, feature="sso", layer="OFFERING", owner="standard")
+    feature_create(tenant=shop.tenant, actor="ada", code="seats", name="Seats", kind="STATIC")
+    feature_create(tenant=shop.tenant, actor="ada", code="sso", name="SSO", kind="BOOLEAN")
+    entitlement_create(
+        tenant=shop.tenant, actor="ada", feature="seats", layer="OFFERING", owner="standard", value="5"
+    )
+    entitlement_create(tenant=shop.tenant, actor="ada", feature="sso", layer="OFFERING", owner="standard")
     has = terms(shop).features
     assert (has["seats"].in_force.value, has["sso"].limit) == ("5", None)
     assert code_of(
-        entitlement_create, tenant=shop.tenant, feature="sso", layer="PLAN", owner="standard", limit=Decimal(1)
+        entitlement_create, tenant=shop.tenant, actor="ada", feature="sso", layer="PLAN", owner="standard", limit=Decimal(1)
     ) == "input_invalid"  # fmt: skip
 
 
 def test_a_grant_adds_to_the_limit_until_it_is_used_or_taken_back(shop):
     limited(shop, limit=Decimal(10))
-    grant = grant_create(tenant=shop.tenant, customer="cust_abc", feature="search", amount=Decimal(5))
+    grant = grant_create(
+        tenant=shop.tenant, actor="ada", customer="cust_abc", feature="search", amount=Decimal(5)
+    )
     assert (terms(shop).features["search"].limit, terms(shop).features["search"].next_limit) == (15, 15)
     # 12 used: two of the grant's. This window has 15 still, the next one 10 + 3.
     store([submission(shop, [call(f"k{n}") for n in range(12)])])
     has = terms(shop).features["search"]
     assert (has.limit, has.extra, has.next_limit) == (15, 5, 13)
-    grant_revoke(tenant=shop.tenant, grant_id=grant.pk)
+    grant_revoke(tenant=shop.tenant, actor="ada", grant_id=grant.pk)
     # The two that were taken stay taken; of the rest nothing is left.
     assert (terms(shop).features["search"].limit, terms(shop).features["search"].next_limit) == (12, 10)
     assert code_of(
-        grant_create, tenant=shop.tenant, customer="cust_abc", feature="search", amount=Decimal("0.5")
+        grant_create, tenant=shop.tenant, actor="ada", customer="cust_abc", feature="search", amount=Decimal("0.5")
     ) == "input_invalid"  # fmt: skip
