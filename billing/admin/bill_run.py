@@ -17,7 +17,7 @@ from aforo.kernel.clock import now
 from aforo.kernel.periods import month_later
 from aforo.tenancy.admin.buttons import page_of
 from aforo.tenancy.admin.columns import COLOURS
-from aforo.tenancy.admin.rows import RowForm
+from aforo.tenancy.admin.rows import RowForm, TenantAdmin
 from aforo.tenancy.models import Tenant
 
 from ..models import BillRun, BillRunItem
@@ -25,7 +25,6 @@ from ..models.profile import GRACE_HOURS_MAX
 from ..selectors.bill_runs import bill_run_items_for, bill_run_progress
 from ..selectors.periods import month_window
 from ..services.bill_runs import bill_run_start
-from .base import BillingAdmin
 
 MONTHS_OFFERED = 12
 ITEMS_SHOWN = 100
@@ -62,7 +61,7 @@ class BillRunForm(RowForm):
 
 
 @admin.register(BillRun)
-class BillRunAdmin(BillingAdmin):
+class BillRunAdmin(TenantAdmin):
     form = BillRunForm
     list_display = ("window", "state", "done", "auto_finalize", "started_at", "finished_at")
     list_filter = (("status", ChoicesDropdownFilter),)

@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from unfold.enums import ActionVariant
 
 from aforo.tenancy.admin.buttons import button, go_to, page_of
-from aforo.tenancy.admin.rows import RowForm, RowFormSet
+from aforo.tenancy.admin.rows import RowForm, RowFormSet, RowInline, TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
@@ -21,7 +21,7 @@ from ..models import Charge, RatePlanVersion, Tier
 from ..pricing import MODELS, TIERED
 from ..pricing.tiers import TERMS as TIER_TERMS
 from ..services.catalog import charge_add, charge_remove, charge_update
-from .base import BillingAdmin, BillingInline, without
+from .base import without
 
 Status = RatePlanVersion.Status
 
@@ -126,7 +126,7 @@ def _place(tiers: list[Any], up_to: Decimal | None) -> int:
     return len(tiers)
 
 
-class TierInline(BillingInline):
+class TierInline(RowInline):
     model = Tier
     formset = TierFormSet
     fields = ("up_to", *TIER_TERMS)
@@ -172,7 +172,7 @@ class TierInline(BillingInline):
 
 
 @admin.register(Charge)
-class ChargeAdmin(BillingAdmin):
+class ChargeAdmin(TenantAdmin):
     form = ChargeForm
     fixed_fields = ("version", "code")
     list_display = ("code", "name", "version", "kind", "model", "meter")

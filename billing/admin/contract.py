@@ -15,6 +15,7 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSingleDateWidget
 
 from aforo.tenancy.admin.buttons import Ask, button, link
+from aforo.tenancy.admin.rows import RowInline, TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
@@ -29,11 +30,11 @@ from ..models import (
 )
 from ..selectors.contracts import undercuts
 from ..services.contracts import contract_create, contract_terminate
-from .base import BillingAdmin, BillingInline, money, number
+from .base import money, number
 from .subscription import preview_page
 
 
-class TermInline(BillingInline):
+class TermInline(RowInline):
     """Rows that are filled in together with a new contract, and only shown on one that is made."""
 
     def has_add_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
@@ -68,7 +69,7 @@ class TrialInline(TermInline):
     fields = ("product", "days")
 
 
-class RenewalInline(BillingInline):
+class RenewalInline(RowInline):
     model = ContractRenewal
     verbose_name_plural = "Renewals"
     fields = readonly_fields = ("starts_on", "ends_on", "renewed_at")
@@ -87,7 +88,7 @@ class Termination(Ask):
 
 
 @admin.register(Contract)
-class ContractAdmin(BillingAdmin):
+class ContractAdmin(TenantAdmin):
     list_display = ("code", "subscription", "starts_on", "ends_on", "minimum", "maximum", "discount")
     list_select_related = ("subscription__customer",)
     search_fields = ("code", "subscription__code", "subscription__customer__external_id")

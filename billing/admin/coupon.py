@@ -9,13 +9,13 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from aforo.tenancy.admin.rows import RowForm
+from aforo.tenancy.admin.rows import RowForm, RowInline, TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
 from ..models import Coupon, CouponRedemption
 from ..services.coupons import coupon_create
-from .base import BillingAdmin, BillingInline, money, number, without
+from .base import money, number, without
 
 # What each choice makes of the fields that hang on it.
 _KIND_FIELDS = {"percent": "PERCENTAGE", "amount": "FIXED_AMOUNT", "currency": "FIXED_AMOUNT"}
@@ -39,14 +39,14 @@ class CouponForm(RowForm):
         return super().clean()
 
 
-class RedemptionInline(BillingInline):
+class RedemptionInline(RowInline):
     model = CouponRedemption
     verbose_name_plural = "Attached to"
     fields = readonly_fields = ("subscription", "redeemed_at")
 
 
 @admin.register(Coupon)
-class CouponAdmin(BillingAdmin):
+class CouponAdmin(TenantAdmin):
     form = CouponForm
     list_display = ("code", "name", "value", "lasts", "redeemed")
     list_filter = (("kind", ChoicesDropdownFilter),)

@@ -10,14 +10,15 @@ from unfold.enums import ActionVariant
 
 from aforo.tenancy.admin.buttons import button
 from aforo.tenancy.admin.columns import COLOURS
+from aforo.tenancy.admin.rows import RowInline, TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 
 from ..models import CreditNote, CreditNoteLine, CreditNoteTax
 from ..services.credit_notes import credit_note_apply, credit_note_issue
-from .base import BillingAdmin, BillingInline, money
+from .base import money
 
 
-class LineInline(BillingInline):
+class LineInline(RowInline):
     model = CreditNoteLine
     verbose_name_plural = "Lines"
     fields = readonly_fields = ("description", "given_back")
@@ -31,7 +32,7 @@ class LineInline(BillingInline):
         return money(line.amount, line.note.invoice.currency)
 
 
-class TaxInline(BillingInline):
+class TaxInline(RowInline):
     model = CreditNoteTax
     verbose_name_plural = "Taxes"
     fields = readonly_fields = ("name", "given_back")
@@ -46,7 +47,7 @@ class TaxInline(BillingInline):
 
 
 @admin.register(CreditNote)
-class CreditNoteAdmin(BillingAdmin):
+class CreditNoteAdmin(TenantAdmin):
     list_display = ("title", "invoice", "customer", "given_back", "state", "reason")
     list_select_related = ("invoice__customer",)
     list_filter = (("status", ChoicesDropdownFilter),)

@@ -1,23 +1,10 @@
-"""Filters that several of billing's lists share."""
+"""A filter that billing's lists share."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from unfold.contrib.filters.admin import RangeDateFilter, TextFilter
-
-
-class CustomerFilter(TextFilter):
-    """By the customer's external id, in full: a tenant may have more customers than a dropdown holds."""
-
-    title = "customer's external id"
-    parameter_name = "customer"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        named = self.value()
-        return queryset.filter(customer__external_id=named.strip()) if named else queryset
+from unfold.contrib.filters.admin import RangeDateFilter
 
 
 class LastDayFilter(RangeDateFilter):

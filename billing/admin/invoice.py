@@ -16,14 +16,17 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from aforo.tenancy.admin.buttons import Ask, button, go_to, link, page_of
 from aforo.tenancy.admin.columns import COLOURS
+from aforo.tenancy.admin.decimals import PlainDecimal
+from aforo.tenancy.admin.filters import CustomerFilter
+from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 
 from ..documents.invoice import invoice_context, invoice_html, trace_html
 from ..models import Invoice
 from ..services.credit_notes import credit_note_create
 from ..services.invoices import invoice_issue
-from .base import BillingAdmin, PlainDecimal, money
-from .filters import CustomerFilter, LastDayFilter
+from .base import money
+from .filters import LastDayFilter
 
 
 class Credit(Ask):
@@ -54,7 +57,7 @@ class Credit(Ask):
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(BillingAdmin):
+class InvoiceAdmin(TenantAdmin):
     list_display = ("title", "customer", "subscription_code", "period", "amount", "due", "state", "due_on")
     list_select_related = ("customer", "subscription")
     list_filter = (("status", ChoicesDropdownFilter), CustomerFilter, ("last_on", LastDayFilter))

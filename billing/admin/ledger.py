@@ -8,11 +8,13 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
+from aforo.tenancy.admin.rows import RowInline, TenantAdmin
+
 from ..models import LedgerEntry, LedgerTransaction
-from .base import BillingAdmin, BillingInline, money
+from .base import money
 
 
-class EntryInline(BillingInline):
+class EntryInline(RowInline):
     model = LedgerEntry
     verbose_name_plural = "Entries"
     fields = readonly_fields = ("account", "customer", "debit", "credit")
@@ -27,7 +29,7 @@ class EntryInline(BillingInline):
 
 
 @admin.register(LedgerTransaction)
-class LedgerTransactionAdmin(BillingAdmin):
+class LedgerTransactionAdmin(TenantAdmin):
     list_display = ("booked_at", "description", "invoice", "booked")
     list_select_related = ("invoice",)
     list_filter = (("booked_at", RangeDateTimeFilter),)

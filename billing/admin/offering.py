@@ -14,13 +14,12 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from aforo.tenancy.admin.buttons import page_of
-from aforo.tenancy.admin.rows import RowForm
+from aforo.tenancy.admin.rows import RowForm, RowInline, TenantAdmin
 from aforo.tenancy.models import Tenant
 
 from ..models import Offering, OfferingPlan, RatePlan
 from ..selectors.catalog import offering_for
 from ..services.catalog import offering_create
-from .base import BillingAdmin, BillingInline
 
 
 class OfferingForm(RowForm):
@@ -36,7 +35,7 @@ class OfferingForm(RowForm):
             self.fields["plans"].queryset = RatePlan.objects.of(self.tenant)
 
 
-class PlanInline(BillingInline):
+class PlanInline(RowInline):
     model = OfferingPlan
     verbose_name_plural = "Rate plans"
     fields = readonly_fields = ("rate_plan", "currency")
@@ -51,7 +50,7 @@ class PlanInline(BillingInline):
 
 
 @admin.register(Offering)
-class OfferingAdmin(BillingAdmin):
+class OfferingAdmin(TenantAdmin):
     form = OfferingForm
     list_display = ("code", "name", "kind", "billing_mode", "interval", "currency", "plan_names")
     list_filter = (("kind", ChoicesDropdownFilter), ("billing_mode", ChoicesDropdownFilter))

@@ -6,15 +6,15 @@ from typing import Any
 
 from django.contrib import admin
 
+from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.models import Tenant
 
 from ..models import Product
 from ..services.catalog import product_create, product_update
-from .base import BillingAdmin
 
 
 @admin.register(Product)
-class ProductAdmin(BillingAdmin):
+class ProductAdmin(TenantAdmin):
     fixed_fields = ("code",)
     list_display = ("code", "name", "description", "tax_category")
     search_fields = ("code", "name")

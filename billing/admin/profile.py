@@ -17,7 +17,6 @@ from aforo.tenancy.models import Tenant
 
 from ..models import BillingProfile
 from ..services.profiles import billing_profile_set
-from .base import BillingAdmin
 
 
 class BillingProfileForm(RowForm):
@@ -32,7 +31,7 @@ class BillingProfileForm(RowForm):
 
 
 @admin.register(BillingProfile)
-class BillingProfileAdmin(ProfileAdmin, BillingAdmin):
+class BillingProfileAdmin(ProfileAdmin):
     form = BillingProfileForm
     readonly_fields = ("is_tax_engine_signed",)
     fieldsets = (

@@ -22,7 +22,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from aforo.tenancy.admin.buttons import Ask, button, go_to, link, page_of
 from aforo.tenancy.admin.columns import COLOURS
-from aforo.tenancy.admin.rows import OwnRelatedFilter, RowForm
+from aforo.tenancy.admin.rows import OwnRelatedFilter, RowForm, RowInline, TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
@@ -31,7 +31,7 @@ from ..models import Charge, RatePlan, RatePlanVersion
 from ..selectors.catalog import version_before
 from ..services.catalog import rate_plan_create, version_archive, version_draft, version_publish
 from ..services.plan_migrations import Refused, migration_preview, plan_migrate
-from .base import BillingAdmin, BillingInline, money, number
+from .base import money, number
 from .prices import price_text
 
 Status = RatePlanVersion.Status
@@ -90,7 +90,7 @@ def _has_no_draft(plan: RatePlan) -> bool:
     return not plan.versions.filter(status=Status.DRAFT).exists()
 
 
-class VersionInline(BillingInline):
+class VersionInline(RowInline):
     model = RatePlanVersion
     verbose_name_plural = "Versions"
     fields = readonly_fields = ("edition", "state", "proration", "published_at")
@@ -108,7 +108,7 @@ class VersionInline(BillingInline):
 
 
 @admin.register(RatePlan)
-class RatePlanAdmin(BillingAdmin):
+class RatePlanAdmin(TenantAdmin):
     form = RatePlanForm
     list_display = ("code", "name", "product", "currency", "on_sale", "draft")
     list_select_related = ("product",)
@@ -165,7 +165,7 @@ def _drafted(request: HttpRequest, plan: str, proration: str) -> HttpResponse:
     return go_to(page_of(version_draft(tenant=tenant_of_request(request), plan=plan, proration=proration)))
 
 
-class ChargeInline(BillingInline):
+class ChargeInline(RowInline):
     model = Charge
     verbose_name_plural = "Charges"
     fields = readonly_fields = ("title", "model_name", "meter", "price", "included")
@@ -193,7 +193,7 @@ class ChargeInline(BillingInline):
 
 
 @admin.register(RatePlanVersion)
-class RatePlanVersionAdmin(BillingAdmin):
+class RatePlanVersionAdmin(TenantAdmin):
     list_display = ("edition", "state", "charge_count", "subscription_count", "published_at")
     list_filter = (("status", ChoicesDropdownFilter), ("plan", OwnRelatedFilter))
     search_fields = ("plan__code", "plan__name")

@@ -21,7 +21,9 @@ from aforo.kernel.errors import Problem
 from aforo.kernel.periods import local_midnight
 from aforo.tenancy.admin.buttons import Ask, button, link, page_of
 from aforo.tenancy.admin.columns import COLOURS
-from aforo.tenancy.admin.rows import OwnRelatedFilter, RowForm
+from aforo.tenancy.admin.decimals import PlainDecimal
+from aforo.tenancy.admin.filters import CustomerFilter
+from aforo.tenancy.admin.rows import OwnRelatedFilter, RowForm, RowInline, TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
@@ -41,8 +43,6 @@ from ..services.coupons import coupon_attach
 from ..services.invoices import invoice_preview
 from ..services.subscription_items import subscription_add, subscription_change
 from ..services.subscriptions import subscription_cancel, subscription_create, subscription_move
-from .base import BillingAdmin, BillingInline, PlainDecimal
-from .filters import CustomerFilter
 
 
 class SubscriptionForm(RowForm):
@@ -165,19 +165,19 @@ def _is_running(subscription: Subscription) -> bool:
     return subscription.state not in ENDED
 
 
-class ItemInline(BillingInline):
+class ItemInline(RowInline):
     model = SubscriptionItem
     verbose_name_plural = "Timeline"
     fields = readonly_fields = ("plan_version", "quantity", "starts_at", "ends_at", "trial_ends_at")
 
 
-class PhaseInline(BillingInline):
+class PhaseInline(RowInline):
     model = SubscriptionPhase
     verbose_name_plural = "Phases"
     fields = readonly_fields = ("moved_at", "before", "after", "reason")
 
 
-class CouponInline(BillingInline):
+class CouponInline(RowInline):
     model = CouponRedemption
     verbose_name_plural = "Coupons"
     fields = readonly_fields = ("coupon", "redeemed_at")
@@ -194,7 +194,7 @@ def preview_page(request: HttpRequest, subscription: Subscription, *, shown_on: 
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(BillingAdmin):
+class SubscriptionAdmin(TenantAdmin):
     form = SubscriptionForm
     renamed = {"plan": "plan_version", "version": "plan_version", "starts_at": "starts_on"}
     list_display = ("code", "customer", "offering", "holds", "state_label", "starts_at", "ends_at")

@@ -12,12 +12,12 @@ from unfold.contrib.filters.admin import FieldTextFilter
 from unfold.widgets import UnfoldAdminSingleDateWidget
 
 from aforo.tenancy.admin.buttons import Ask, button
+from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Customer, Tenant
 
 from ..models import TaxExemption
 from ..services.tax import tax_exemption_create, tax_exemption_end
-from .base import BillingAdmin
 
 
 class End(Ask):
@@ -25,7 +25,7 @@ class End(Ask):
 
 
 @admin.register(TaxExemption)
-class TaxExemptionAdmin(BillingAdmin):
+class TaxExemptionAdmin(TenantAdmin):
     own_name = "number"
     list_display = ("number", "customer", "jurisdiction", "reason", "starts_on", "ends_on")
     list_select_related = ("customer",)

@@ -13,12 +13,13 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSingleDateWidget
 
 from aforo.tenancy.admin.buttons import Ask, button
+from aforo.tenancy.admin.rows import TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 
 from ..models import TaxRate
 from ..services.tax import tax_rate_create, tax_rate_end
-from .base import BillingAdmin, number
+from .base import number
 
 
 class End(Ask):
@@ -26,7 +27,7 @@ class End(Ask):
 
 
 @admin.register(TaxRate)
-class TaxRateAdmin(BillingAdmin):
+class TaxRateAdmin(TenantAdmin):
     list_display = (
         *("jurisdiction", "name", "rate", "tax_category", "position", "is_compound", "is_inclusive"),
         *("starts_on", "ends_on"),

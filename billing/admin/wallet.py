@@ -15,14 +15,16 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget
 from aforo.kernel.clock import now
 from aforo.kernel.periods import local_midnight
 from aforo.tenancy.admin.buttons import Ask, button
+from aforo.tenancy.admin.decimals import PlainDecimal
+from aforo.tenancy.admin.filters import CustomerFilter
+from aforo.tenancy.admin.rows import RowInline, TenantAdmin
 from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Customer, Tenant
 
 from ..models import Wallet, WalletGrant
 from ..selectors.wallets import grants_for, wallet_balance_at
 from ..services.wallets import wallet_grant_add, wallet_open
-from .base import BillingAdmin, BillingInline, PlainDecimal, money
-from .filters import CustomerFilter
+from .base import money
 
 
 class Grant(Ask):
@@ -38,7 +40,7 @@ class Grant(Ask):
     )
 
 
-class GrantInline(BillingInline):
+class GrantInline(RowInline):
     model = WalletGrant
     verbose_name_plural = "Grants"
     fields = readonly_fields = ("kind", "granted", "left", "starts_at", "expires_at")
@@ -59,7 +61,7 @@ class GrantInline(BillingInline):
 
 
 @admin.register(Wallet)
-class WalletAdmin(BillingAdmin):
+class WalletAdmin(TenantAdmin):
     own_name = "customer"
     list_display = ("customer", "currency", "balance")
     list_select_related = ("customer", "tenant")

@@ -84,6 +84,9 @@ def test_a_plan_and_a_customer_are_given_a_feature_and_it_is_removed(client, acm
     assert Entitlement.objects.get(layer="CUSTOMER").owner == "cust_abc"
     nobody = client.post(page("entitlement", "add"), {**own, "customer": ""})
     assert nobody.status_code == 200
+    # As it was written, and not as the store has it: 1000.000000.
+    form = client.get(page("entitlement", "change", row.pk)).context["adminform"].form
+    assert form["limit"].value() == "1000"
     changed = client.post(page("entitlement", "change", row.pk), {**rule, "limit": "2000"})
     assert changed.status_code == 302, changed.context["errors"]
     row.refresh_from_db()

@@ -28,6 +28,7 @@ from aforo.kernel.errors import Problem
 
 from ..models import Tenant, TenantRow
 from ..models.fields import COUNTRIES, CountryField, CurrencyField, ZoneField
+from .decimals import PlainDecimals
 from .workspace import tenant_of_request
 
 # A field of a row inside the form's row: tiers[1].up_to.
@@ -115,7 +116,7 @@ class RowFormSet(BaseInlineFormSet):
         ]
 
 
-class TenantAdmin(ModelAdmin):
+class TenantAdmin(PlainDecimals, ModelAdmin):
     """Pages on the rows of the tenant that the person works in; rows of another are 404 everywhere.
 
     A subclass that has `create(tenant, **fields)` can add rows, one that has `update(tenant, row, **changes)` can change
@@ -134,6 +135,7 @@ class TenantAdmin(ModelAdmin):
     empty_state: ClassVar[str] = ""
     change_form_before_template = "tenancy/form_tenant.html"
     formfield_overrides = {
+        **PlainDecimals.formfield_overrides,
         JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})},
         ZoneField: {"widget": UnfoldAdminSelect2Widget(choices=_same(sorted(available_timezones())))},
         CurrencyField: {"widget": UnfoldAdminSelectWidget(choices=_same(sorted(MINOR_UNITS)))},
@@ -250,7 +252,7 @@ class TenantAdmin(ModelAdmin):
         form.instance.__dict__.update(row.__dict__)
 
 
-class RowInline(TabularInline):
+class RowInline(PlainDecimals, TabularInline):
     """Rows inside a tenant's row, of the same tenant; shown only, unless a subclass says otherwise."""
 
     formset = RowFormSet
