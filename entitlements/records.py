@@ -7,9 +7,12 @@ units of 10 to the minus `places`: 4.50 GB with two places are 450.
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
+
+from aforo.kernel.decimals import EXACT, plain
 
 FeatureKind = Literal["boolean", "static", "metered"]
 LimitType = Literal["hard", "soft"]
@@ -121,6 +124,11 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, tag="key"):
 
 
 EdgeRecord = TenantRecord | CustomerRecord | FeatureRecord | KeyRecord
+
+
+def units_text(units: int, places: int) -> str:
+    """Whole units of 10 to the minus places as people write them: 450 of two places are 4.50."""
+    return plain(EXACT.scaleb(Decimal(units), -places))
 
 
 def milliseconds(at: datetime) -> int:

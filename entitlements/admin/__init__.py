@@ -1,5 +1,5 @@
-"""The admin's pages on who may use what, what use costs, and the margin guard; one noun a file."""
+"""The admin's pages on who may use what, what sites hold of it, what use costs, and the margin guard; one noun a file."""
 
-from . import cost, entitlement, feature, grant, margin, margin_policy, policy
+from . import cost, entitlement, feature, grant, lease, margin, margin_policy, policy
 
-__all__ = ["cost", "entitlement", "feature", "grant", "margin", "margin_policy", "policy"]
+__all__ = ["cost", "entitlement", "feature", "grant", "lease", "margin", "margin_policy", "policy"]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from django.db import models
 
+from aforo.kernel.clock import now
 from aforo.tenancy.models import Customer, TenantRow
 
 from .feature import Feature
 
 
 class QuotaPool(TenantRow):
-    """A hard quota of one customer, feature and window; its row is the lock under which units are handed out."""
+    """A hard quota of one customer, feature and window; its row is the lock under which units are handed out.
+
+    window_end: as it was at the last renewal; a subscription that ends makes it an earlier one.
+    """
 
     id = models.BigAutoField(primary_key=True)
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
     feature = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="+")
     window_start = models.DateTimeField()
+    window_end = models.DateTimeField()
 
     class Meta:
         constraints = [
@@ -23,15 +28,20 @@ class QuotaPool(TenantRow):
                 fields=["tenant", "customer", "feature", "window_start"], name="quota_pool_window"
             ),
         ]
+        indexes = [models.Index(fields=["tenant", "window_end"], name="quota_pool_end")]
+        ordering = ["-id"]
+        verbose_name = "quota with leases"
+        verbose_name_plural = "quotas with leases"
 
     def __str__(self) -> str:
-        return f"{self.customer.external_id}: {self.feature.code} from {self.window_start}"
+        return f"{self.customer.external_id}: {self.feature.code} from {self.window_start:%Y-%m-%d %H:%M}"
 
 
 class Lease(TenantRow):
     """What one life of a site's memory has of a pool, in units of 10 to the minus the feature's places.
 
     granted, returned, settled: totals that only grow. is_recalled: another site wants units, and the centre has none left.
+    renewed_at: when its site last asked for units, or gave some back.
     """
 
     # A site goes from a lease to one of a higher number only.
@@ -43,6 +53,7 @@ class Lease(TenantRow):
     returned = models.BigIntegerField(default=0)
     settled = models.BigIntegerField(default=0)
     is_recalled = models.BooleanField(default=False)
+    renewed_at = models.DateTimeField(default=now)
 
     class Meta:
         constraints = [

@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 from django.db import connection, transaction
 
 from aforo.kernel.clock import now
-from aforo.kernel.decimals import EXACT
 from aforo.tenancy.models import Customer, Tenant
 
-from ..leases import Totals, grant_size, unallocated
+from ..leases import grant_size, unallocated
 from ..models import Lease, QuotaPool
 from ..records import milliseconds
 from ..renewals import LeaseReply, LeaseRequest
 from ..selectors.leases import lease_record
+from ..selectors.pools import is_leased, quota_of, totals_of
 from ..selectors.terms import FeatureTerms, feature_terms
 from ..selectors.usage import Asked, used_of
 from .touched import touched
@@ -37,28 +37,24 @@ def leases_renew(
     for request in requests:
         customer = customers.get(request.customer)
         has = None if customer is None else terms[customer.pk].features.get(request.feature)
-        if customer is None or has is None or not _is_leased(has):
+        if customer is None or has is None or not is_leased(has):
             replies.append(LeaseReply(request.customer, request.feature))
         else:
             replies.append(_renewed(tenant, customer, has, edge, epoch, request))
     return replies
 
 
-def _is_leased(has: FeatureTerms) -> bool:
-    """Hard, and counted in windows that end."""
-    is_hard = has.limit is not None and has.in_force.limit_type == "hard"
-    return is_hard and has.meter is not None and has.window.resets_at is not None
-
-
 @transaction.atomic
 def _renewed(
     tenant: Tenant, customer: Customer, has: FeatureTerms, edge: str, epoch: str, request: LeaseRequest
 ) -> LeaseReply:
-    start = has.window.period.start
-    QuotaPool.objects.get_or_create(tenant=tenant, customer=customer, feature=has.feature, window_start=start)
-    pool = QuotaPool.objects.select_for_update().get(
-        tenant=tenant, customer=customer, feature=has.feature, window_start=start
-    )
+    start, end = has.window.period.start, has.window.resets_at
+    of_window = {"tenant": tenant, "customer": customer, "feature": has.feature, "window_start": start}
+    QuotaPool.objects.get_or_create(**of_window, defaults={"window_end": end})
+    pool = QuotaPool.objects.select_for_update().get(**of_window)
+    if pool.window_end != end:
+        pool.window_end = end
+        pool.save(update_fields=["window_end"])
     Lease.objects.get_or_create(tenant=tenant, pool=pool, edge=edge, epoch=epoch)
     # The writer moves units from a lease to the usage at once: locked first, they count in one of the two at least.
     leases = list(Lease.objects.select_for_update().filter(pool=pool).order_by("pk"))
@@ -69,12 +65,13 @@ def _renewed(
     else:
         # It speaks of the lease of another window.
         is_known = lease.granted == 0
-    free = unallocated(_quota(has), _billed(tenant, customer, has), [_totals(one) for one in leases])
+    free = unallocated(quota_of(has), _billed(tenant, customer, has), [totals_of(one) for one in leases])
     more = grant_size(free, is_first=lease.granted == 0) if is_known else 0
     lease.granted += more
     lease.is_recalled = False
-    lease.save(update_fields=["granted", "returned", "is_recalled"])
-    others = [one for one in leases if one is not lease and _totals(one).outstanding]
+    lease.renewed_at = now()
+    lease.save(update_fields=["granted", "returned", "is_recalled", "renewed_at"])
+    others = [one for one in leases if one is not lease and totals_of(one).outstanding]
     if more == 0 and is_known and free <= 0:
         _recall(tenant, customer, others)
     reply = lease_record(lease, has_more=free > more or bool(others))
@@ -89,19 +86,11 @@ def _recall(tenant: Tenant, customer: Customer, others: Iterable[Lease]) -> None
         touched(tenant=tenant, customer_ids=[customer.pk])
 
 
-def _quota(has: FeatureTerms) -> int:
-    return 0 if has.limit is None else int(EXACT.scaleb(has.limit, has.feature.decimal_places))
-
-
 def _billed(tenant: Tenant, customer: Customer, has: FeatureTerms) -> int:
     if has.meter is None:
         return 0
     asked = Asked(customer.pk, has.meter, has.window.period, has.feature.decimal_places)
     return used_of(tenant, [asked])[0]
-
-
-def _totals(lease: Lease) -> Totals:
-    return Totals(lease.granted, lease.returned, lease.settled)
 
 
 # In the order of the leases, so that two transactions never wait for each other crosswise.

@@ -19,9 +19,11 @@ from billing.services.credit_notes import credit_note_create
 from billing.services.profiles import billing_profile_set
 from billing.services.tax import tax_exemption_create
 from billing.services.wallets import wallet_grant_add
+from entitlements.renewals import LeaseRequest
 from entitlements.services.entitlements import entitlement_create
 from entitlements.services.features import edge_policy_set, feature_create
 from entitlements.services.grants import grant_create
+from entitlements.services.leases import leases_renew
 from entitlements.services.margin_guard import margins_evaluate
 from entitlements.services.margins import cost_rate_create, costs_import, margin_policy_create
 from metering.batch import store
@@ -127,12 +129,13 @@ def furnish(tenant: Tenant) -> Invoice:
 
 
 def entitlements(tenant: Tenant, customer: str) -> None:
-    """10 jobs a billing period for the customer, and 5 more."""
+    """10 jobs a billing period for the customer, and 5 more; a site has a lease of them."""
     feature_create(tenant=tenant, actor="ada", code="batch", name="Batch jobs", kind="METERED", meter="jobs")
     of = {"tenant": tenant, "actor": "ada", "feature": "batch"}
     entitlement_create(**of, layer="CUSTOMER", owner=customer, limit=Decimal(10))
     grant_create(**of, customer=customer, amount=Decimal(5))
     edge_policy_set(tenant=tenant, actor="ada", on_unknown="deny")
+    leases_renew(tenant=tenant, edge="berlin", epoch="b1", requests=[LeaseRequest(customer, "batch")])
 
 
 def margins(tenant: Tenant, customer: str) -> None:
