@@ -49,6 +49,11 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Grants", "redeem", "entitlements.grant"),
         ("What a customer may use", "person_search", "console-in-force"),
     ),
+    "Edge": (
+        ("Sites", "hub", "console-edge-sites"),
+        ("Quotas and leases", "pie_chart", "entitlements.quotapool"),
+        ("Reconciliation", "fact_check", "console-edge-reconciliation"),
+    ),
     "Margins": (
         ("Margin dashboard", "monitoring", "console-margins"),
         ("Margins by customer", "balance", "entitlements.marginstate"),

@@ -12,7 +12,7 @@ from aforo.tenancy.admin.workspace import tenant_choose
 from aforo.tenancy.selectors.tenants import tenant_of
 
 # Pages that every tenant has; a page on one row has no twin in another tenant.
-_KEPT = ("_changelist", "_add", "console-events")
+_KEPT = ("_changelist", "_add", "console-events", "console-edge-sites", "console-edge-reconciliation")
 
 
 @require_POST

@@ -3,12 +3,18 @@
 from django.contrib import admin
 from django.urls import path
 
-from . import event_corrections, events, in_force, margins
+from . import edge_reconciliation, edge_sites, event_corrections, events, in_force, margins
 from .tenant_switch import tenant_switch
 
 urlpatterns = [
     path("margins/", admin.site.admin_view(margins.margins_page), name="console-margins"),
     path("in-force/", admin.site.admin_view(in_force.in_force_page), name="console-in-force"),
+    path("edge-sites/", admin.site.admin_view(edge_sites.edge_sites_page), name="console-edge-sites"),
+    path(
+        "edge-reconciliation/",
+        admin.site.admin_view(edge_reconciliation.edge_reconciliation_page),
+        name="console-edge-reconciliation",
+    ),
     path("tenant", admin.site.admin_view(tenant_switch), name="tenant-switch"),
     path("events/", admin.site.admin_view(events.events_page), name="console-events"),
     path("live-events/", admin.site.admin_view(events.events_live_page), name="console-events-live"),

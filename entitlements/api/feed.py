@@ -16,6 +16,7 @@ from aforo.kernel.clock import now
 from aforo.kernel.periods import instant_text
 
 from ..edge.feed import changes_after, tenant_text
+from ..edge.followers import follower_note
 from ..selectors.publishing import published_age_ms
 
 LIMIT_MAX = 1_000
@@ -97,6 +98,8 @@ class ChangesView(APIView):
         age_ms = published_age_ms()
         found = changes_after(asked["after"], asked["limit"] + 1, tenant)
         page = found[: asked["limit"]]
+        if len(found) == len(page):
+            follower_note(tenant, str(request.user.key_id))
         return Response(
             {
                 "tenant": tenant_text(tenant),

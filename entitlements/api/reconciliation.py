@@ -14,9 +14,8 @@ from rest_framework.views import APIView
 from aforo.http.documentation import problems
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import instant_text
-from aforo.tenancy.models import Customer
 
-from ..edge.reconciliation import Reconciled, edge_reconcile
+from ..edge.reconciliation import Reconciled, edge_reconcile_page
 
 
 class ReconciliationQuery(serializers.Serializer):
@@ -91,22 +90,19 @@ class ReconciliationView(APIView):
         query = ReconciliationQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         asked: dict[str, Any] = query.validated_data
-        tenant = request.user.tenant
-        customers = Customer.objects.of(tenant).order_by("external_id")
-        if "customer_id" in asked:
-            customers = customers.filter(external_id=asked["customer_id"])
-        if "after" in asked:
-            customers = customers.filter(external_id__gt=asked["after"])
-        found = list(customers[: asked["limit"] + 1])
-        page = found[: asked["limit"]]
         try:
-            rows = edge_reconcile(tenant, page, feature=asked.get("feature"))
+            page = edge_reconcile_page(
+                request.user.tenant,
+                count_max=asked["limit"],
+                customer=asked.get("customer_id"),
+                feature=asked.get("feature"),
+                after=asked.get("after", ""),
+            )
         except RedisError:
             raise Problem(
                 "storage_unavailable", "The central site's Redis does not answer; ask again in a moment."
             ) from None
-        following = page[-1].external_id if len(found) > len(page) else None
-        return Response({"data": [_row(one) for one in rows], "next": following})
+        return Response({"data": [_row(one) for one in page.rows], "next": page.next})
 
 
 def _row(one: Reconciled) -> dict[str, Any]:

@@ -17,6 +17,11 @@ def tenant_key(tenant: str) -> str:
     return f"{PREFIX}:ten:{tenant}"
 
 
+def followers_key(tenant: str) -> str:
+    """Of the central site alone: the keys that follow the change feed."""
+    return f"{PREFIX}:followers:{tenant}"
+
+
 def api_key_key(public_id: str) -> str:
     return f"{PREFIX}:key:{public_id}"
 

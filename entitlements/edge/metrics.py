@@ -7,7 +7,6 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import Error as StoreError
-from django.db.models import Count
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis import RedisError
@@ -15,8 +14,7 @@ from redis import RedisError
 from aforo.kernel.clock import now
 from aforo.outbox.selectors import fact_oldest_at
 
-from ..models import EdgeRecordRow
-from ..selectors.publishing import publisher_state
+from ..selectors.publishing import publisher_state, records_counted
 from ..services.touched import TOUCHED
 from .feed import milliseconds
 from .store import EdgeStore
@@ -62,7 +60,7 @@ class EdgeMetrics(Collector):
                 value=state.repaired,
             )
         records = GaugeMetricFamily("aforo_edge_records", "Records of the edge", labels=["kind"])
-        for kind, count in EdgeRecordRow.objects.values_list("kind").annotate(Count("pk")).order_by("kind"):
+        for kind, count in records_counted().items():
             records.add_metric([kind], count)
         yield records
 

@@ -15,9 +15,10 @@ from aforo.kernel.clock import now
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 
+from ..records import milliseconds, units_text
 from ..selectors.terms import FeatureTerms, feature_terms
 from ..selectors.usage import Asked, used_by_events, used_of
-from .feed import milliseconds, tenant_text
+from .feed import tenant_text
 from .store import Counted, EdgeStore
 
 
@@ -38,6 +39,35 @@ class Reconciled:
     site: int | None
     held: int
     drift: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciledPage:
+    """rows: of so many customers as were asked for. next: the last of them where there are more, to be given as after."""
+
+    rows: tuple[Reconciled, ...]
+    next: str | None
+
+
+def edge_reconcile_page(
+    tenant: Tenant,
+    *,
+    count_max: int,
+    customer: str | None = None,
+    feature: str | None = None,
+    after: str = "",
+) -> ReconciledPage:
+    """As `edge_reconcile`, of up to *count_max* customers by external_id, from the one that follows *after*.
+
+    customer: external_id of the one that is asked for. feature: code. What nobody has has no rows.
+    """
+    customers = Customer.objects.of(tenant).filter(external_id__gt=after).order_by("external_id")
+    if customer is not None:
+        customers = customers.filter(external_id=customer)
+    found = list(customers[: count_max + 1])
+    page = found[:count_max]
+    rows = edge_reconcile(tenant, page, feature=feature)
+    return ReconciledPage(tuple(rows), page[-1].external_id if len(found) > len(page) else None)
 
 
 def edge_reconcile(
@@ -73,9 +103,12 @@ def edge_reconcile(
 def _reconciled(
     name: tuple[str, str], of: FeatureTerms, asked: Asked, billed: int, counted: int, site: Counted | None
 ) -> Reconciled:
+    def text(units: int) -> str:
+        return units_text(units, asked.places)
+
     drift = []
     if counted != billed:
-        drift.append(f"The buckets say {counted} and the events {billed}.")
+        drift.append(f"The buckets say {text(counted)} and the events {text(billed)}.")
     if site is None:
         drift.append("The site has no record of it.")
     else:
@@ -84,7 +117,7 @@ def _reconciled(
         if site.window_start_ms != start_ms:
             drift.append("The site counts another window.")
         elif site.used != billed:
-            drift.append(f"The site says {site.used} and the events {billed}.")
+            drift.append(f"The site says {text(site.used)} and the events {text(billed)}.")
     return Reconciled(
         customer=name[0],
         feature=name[1],

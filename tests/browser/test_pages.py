@@ -6,6 +6,7 @@ SCREENSHOTS names a folder that keeps how each of them looks.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,17 @@ LISTS = [
 ]
 # The profile's list is its page.
 WITHOUT_LIST = {"billing/billingprofile/", "entitlements/edgepolicy/", "metering/meteringprofile/"}
+# Of no one row.
+PAGES = [
+    "",
+    "events/",
+    "live-events/",
+    "margins/",
+    "in-force/?customer=cust_abc",
+    "edge-sites/",
+    "edge-reconciliation/",
+    "edge-reconciliation/?customer=",
+]
 TELEPHONE = {"width": 390, "height": 844}
 
 
@@ -31,7 +43,7 @@ def looked_at(page: Page, path: str) -> None:
     """Open a page, keep its picture, and see that nothing sticks out at the side."""
     page.goto(f"/admin/{path}")
     if folder := os.environ.get("SCREENSHOTS"):
-        name = f"{page.viewport_size['width']}_{path.strip('/').replace('/', '_') or 'home'}"
+        name = f"{page.viewport_size['width']}_{re.sub(r'[/?]+', '_', path.strip('/')) or 'home'}"
         page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
     width = page.evaluate("document.scrollingElement.scrollWidth")
     assert width <= page.viewport_size["width"], path
@@ -48,7 +60,7 @@ def test_every_page_fits_and_has_no_error(tenant, signed_in_page: Page):
     page = signed_in_page
     invoice = furnish(tenant)
     rows = {}
-    for path in ("", "events/", "live-events/", "margins/", *LISTS, "tenancy/tenant/", "auth/user/"):
+    for path in (*PAGES, *LISTS, "tenancy/tenant/", "auth/user/"):
         looked_at(page, path)
         first = page.locator("#result_list tbody a").first
         if first.count():
@@ -63,7 +75,15 @@ def test_every_page_fits_and_has_no_error(tenant, signed_in_page: Page):
         expect(page.locator("main")).to_contain_text("INV-000001")
     page.set_viewport_size(TELEPHONE)
     runs = rows["metering/deadletterrun/"]
-    for path in ("", "events/", "live-events/", runs, rows["metering/upload/"]):
+    for path in (
+        "",
+        "events/",
+        "live-events/",
+        "edge-sites/",
+        "edge-reconciliation/?customer=",
+        runs,
+        rows["metering/upload/"],
+    ):
         looked_at(page, path)
     for path in ("billing/invoice/", rows["billing/invoice/"], rows["billing/rateplanversion/"]):
         looked_at(page, path)
