@@ -17,7 +17,8 @@ from ..renewals import LeaseReply, LeaseRequest
 from ..services.leases import leases_renew
 from .feed import changes_after
 from .keeper import Keeper
-from .store import EdgeStore, record_key
+from .layout import record_key
+from .store import EdgeStore
 
 # Records of one round trip, and round trips of one turn.
 PAGE = 1_000

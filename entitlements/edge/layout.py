@@ -6,11 +6,17 @@ without an exponent; a missing one is the empty text, no limit is -1.
 
 from __future__ import annotations
 
+import msgspec
+
+from ..records import CustomerRecord, EdgeRecord, FeatureRecord, TenantRecord
+
 PREFIX = "aforo:v1"
 
 META = f"{PREFIX}:meta"
 # Features whose lease wants units, as `want` writes them.
 WANTS = f"{PREFIX}:wants"
+
+_json = msgspec.json.Encoder()
 
 
 def tenant_key(tenant: str) -> str:
@@ -50,3 +56,61 @@ def wanted(text: str) -> tuple[str, str, str]:
     tenant, rest = text.split("\n", 1)
     customer, feature = rest.rsplit("\n", 1)
     return tenant, customer, feature
+
+
+def record_key(record: EdgeRecord) -> str:
+    """Where a record lies."""
+    if isinstance(record, FeatureRecord):
+        return feature_key(record.tenant, record.customer, record.feature)
+    if isinstance(record, CustomerRecord):
+        return customer_key(record.tenant, record.customer)
+    if isinstance(record, TenantRecord):
+        return tenant_key(record.tenant)
+    return api_key_key(record.public_id)
+
+
+def record_fields(record: EdgeRecord) -> dict[str, str | int]:
+    """What lies there, beside the version `ver`. What no script reads is one document."""
+    if isinstance(record, FeatureRecord):
+        return _feature_fields(record)
+    if isinstance(record, CustomerRecord):
+        return _customer_fields(record)
+    return {"document": _json.encode(record).decode()}
+
+
+def _customer_fields(record: CustomerRecord) -> dict[str, str | int]:
+    return {
+        "at": record.as_of_ms,
+        "ac": int(record.is_active),
+        "pl": record.plan,
+        "w": int(record.is_wallet_empty),
+        "ml": record.margin_level,
+        "ma": record.margin_action,
+        "mp": record.throttle_percent,
+        "mr": record.retry_after_s,
+        "md": _json.encode(record.downgrades).decode() if record.downgrades else "",
+        "rm": int(record.is_removed),
+    }
+
+
+def _feature_fields(record: FeatureRecord) -> dict[str, str | int]:
+    return {
+        "at": record.as_of_ms,
+        "k": record.kind,
+        "val": record.value or "",
+        "lim": -1 if record.limit is None else record.limit,
+        "ty": record.limit_type,
+        "u": record.used,
+        "sc": record.places,
+        "pl": record.plan,
+        "ws": cell(record.window_start_ms),
+        "we": cell(record.window_end_ms),
+        "nwe": cell(record.next_window_end_ms),
+        "nlim": -1 if record.next_limit is None else record.next_limit,
+        "rm": int(record.is_removed),
+    }
+
+
+def cell(number: int | None) -> str | int:
+    """As a field has it."""
+    return "" if number is None else number

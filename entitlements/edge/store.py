@@ -18,7 +18,7 @@ from redis.commands.core import Script
 from aforo.kernel.identifiers import random_text
 
 from ..decision import Ask, Decision, Reason, Reservation, Site
-from ..records import CustomerRecord, EdgeRecord, FeatureRecord, KeyRecord, LeaseRecord, TenantRecord
+from ..records import EdgeRecord, FeatureRecord, KeyRecord, LeaseRecord, TenantRecord
 from . import layout
 
 # The way of the keys and fields; a site of another one is filled anew.
@@ -37,7 +37,6 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return 1
 """
 _FOLDER = Path(__file__).parent
-_json = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +233,10 @@ class EdgeStore:
         epoch = self.meta().epoch
         with self.redis.pipeline(transaction=False) as pipeline:
             for record in records:
-                key, fields = _stored(record)
+                fields = layout.record_fields(record)
                 lease = _lease_of(record, self.edge, epoch)
                 self._apply(
-                    keys=[key],
+                    keys=[layout.record_key(record)],
                     args=[
                         record.version,
                         len(fields),
@@ -367,61 +366,6 @@ class _SiteKnown:
     synced_at_ms: int | None
 
 
-def record_key(record: EdgeRecord) -> str:
-    """Where a record lies."""
-    if isinstance(record, FeatureRecord):
-        return layout.feature_key(record.tenant, record.customer, record.feature)
-    if isinstance(record, CustomerRecord):
-        return layout.customer_key(record.tenant, record.customer)
-    if isinstance(record, TenantRecord):
-        return layout.tenant_key(record.tenant)
-    return layout.api_key_key(record.public_id)
-
-
-def _stored(record: EdgeRecord) -> tuple[str, dict[str, str | int]]:
-    """The key and the fields, without the version. What no script reads is one document."""
-    if isinstance(record, FeatureRecord):
-        fields = _feature_fields(record)
-    elif isinstance(record, CustomerRecord):
-        fields = _customer_fields(record)
-    else:
-        fields = {"document": msgspec.json.encode(record).decode()}
-    return record_key(record), fields
-
-
-def _customer_fields(record: CustomerRecord) -> dict[str, str | int]:
-    return {
-        "at": record.as_of_ms,
-        "ac": int(record.is_active),
-        "pl": record.plan,
-        "w": int(record.is_wallet_empty),
-        "ml": record.margin_level,
-        "ma": record.margin_action,
-        "mp": record.throttle_percent,
-        "mr": record.retry_after_s,
-        "md": _json.encode(record.downgrades).decode() if record.downgrades else "",
-        "rm": int(record.is_removed),
-    }
-
-
-def _feature_fields(record: FeatureRecord) -> dict[str, str | int]:
-    return {
-        "at": record.as_of_ms,
-        "k": record.kind,
-        "val": record.value or "",
-        "lim": -1 if record.limit is None else record.limit,
-        "ty": record.limit_type,
-        "u": record.used,
-        "sc": record.places,
-        "pl": record.plan,
-        "ws": _cell(record.window_start_ms),
-        "we": _cell(record.window_end_ms),
-        "nwe": _cell(record.next_window_end_ms),
-        "nlim": -1 if record.next_limit is None else record.next_limit,
-        "rm": int(record.is_removed),
-    }
-
-
 def _lease_of(record: EdgeRecord, edge: str, epoch: str) -> list[str | int]:
     if not isinstance(record, FeatureRecord) or not epoch:
         return []
@@ -438,16 +382,12 @@ def _is_recalled(record: FeatureRecord, edge: str, epoch: str) -> bool:
 def _lease_cells(lease: LeaseRecord, window_start_ms: int | None) -> list[str | int]:
     return [
         lease.lease,
-        _cell(window_start_ms),
+        layout.cell(window_start_ms),
         lease.granted,
         lease.settled,
         int(lease.has_more),
         int(lease.is_recalled),
     ]
-
-
-def _cell(number: int | None) -> str | int:
-    return "" if number is None else number
 
 
 def _number(cell: bytes | None) -> int | None:
