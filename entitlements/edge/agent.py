@@ -14,19 +14,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-
-from redis import RedisError
 
 from aforo.kernel.clock import now
 
+from ..records import milliseconds
 from .centre import Centre
 from .forwarding import Forwarder
 from .keeper import Keeper
 from .layout import PREFIX
 from .store import EdgeStore
+from .turns import turns_take
 
 SYNC_EVERY_S = 0.5
 REPAIR_EVERY_S = 30.0
@@ -53,7 +53,7 @@ class Sync:
         is_due = time.monotonic() >= self._repair_due_s
         after = 0 if is_due or not meta.is_complete else meta.cursor
         while True:
-            asked_ms = _now_ms()
+            asked_ms = milliseconds(now())
             page = self._centre.changes(after, PAGE_RECORDS)
             applied = self._store.apply(page.records)
             if is_due and applied and meta.is_complete:
@@ -79,14 +79,12 @@ class Agent:
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop; then what is spooled is sent once more."""
-        loops = [
-            threading.Thread(target=_loop, args=args, daemon=True)
-            for args in (
-                ("sync", self._sync.turn, SYNC_EVERY_S, stop),
-                ("state", self._state_tell, SYNC_EVERY_S, stop),
-            )
-        ]
-        loops.append(threading.Thread(target=self._keeper.run, args=(stop,), daemon=True))
+        turns = (
+            partial(turns_take, self._sync.turn, name="sync", every_s=SYNC_EVERY_S),
+            partial(turns_take, self._state_tell, name="state", every_s=SYNC_EVERY_S),
+            self._keeper.run,
+        )
+        loops = [threading.Thread(target=one, args=(stop,), daemon=True) for one in turns]
         for loop in loops:
             loop.start()
         self._forwarder.run(stop, every_s=FORWARD_EVERY_S)
@@ -94,25 +92,6 @@ class Agent:
             loop.join(timeout=5)
 
     def _state_tell(self) -> None:
-        self._store.redis.hset(STATE, mapping={**asdict(self._forwarder.tally), "told_at": _now_ms()})
-
-
-def _loop(name: str, turn: Callable[[], object], every_s: float, stop: threading.Event) -> None:
-    trouble = ""
-    while not stop.is_set():
-        started_s = time.monotonic()
-        try:
-            turn()
-            if trouble:
-                _logger.info("%s goes on", name)
-            trouble = ""
-        except (OSError, RedisError) as error:
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
-            if said != trouble:
-                trouble = said
-                _logger.warning("%s waits: %s", name, trouble)
-        stop.wait(max(0.0, every_s - (time.monotonic() - started_s)))
-
-
-def _now_ms() -> int:
-    return int(now().timestamp() * 1000)
+        self._store.redis.hset(
+            STATE, mapping={**asdict(self._forwarder.tally), "told_at": milliseconds(now())}
+        )

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import defaultdict
 
-from redis import RedisError
-
 from ..renewals import Centre, LeaseReply, LeaseRequest
 from .store import EdgeStore
+from .turns import turns_take
 
 BATCH = 200
 # So soon a lease that wants units is noticed.
 TURN_S = 0.02
-PAUSE_S = 0.5
 # So long a lease that was given nothing waits, however many callers are refused meanwhile: the centre is asked four times a second.
 DRY_PAUSE_S = 0.25
-
-_logger = logging.getLogger(__name__)
 
 
 class Keeper:
@@ -33,20 +28,7 @@ class Keeper:
 
     def run(self, stop: threading.Event, *, outage: tuple[type[Exception], ...] = (OSError,)) -> None:
         """Until told to stop. outage: what the centre raises where it cannot be asked; it is asked again."""
-        trouble = ""
-        while not stop.is_set():
-            try:
-                has_done = self.turn()
-                if trouble and has_done:
-                    _logger.info("leases are renewed again")
-                    trouble = ""
-                stop.wait(TURN_S)
-            except (*outage, RedisError) as error:
-                said = (str(error).strip() or repr(error)).splitlines()[0]
-                if said != trouble:
-                    trouble = said
-                    _logger.warning("leases wait: %s", trouble)
-                stop.wait(PAUSE_S)
+        turns_take(self.turn, stop, name="leases", every_s=TURN_S, outage=outage)
 
     def turn(self) -> int:
         """Renew what wants units now; returns how many leases that were.
