@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("aforo", "metering", "entitlements", "billing", "sandbox")
+PACKAGES = ("aforo", "metering", "entitlements", "billing", "sandbox", "gateways")
 
 # contract -> (file to add, the import that must not be)
 VIOLATIONS = {

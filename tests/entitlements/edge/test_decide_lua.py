@@ -10,8 +10,7 @@ import pytest
 from entitlements.decision import Held, Known, Reservation, decide, released, settled, told
 from entitlements.edge import layout
 from entitlements.edge.store import EdgeStore
-
-from .steps import CUSTOMER, FEATURE, TENANT, Answered, Asked, Ended, Step, Told, cases
+from gateways.conformance.steps import CUSTOMER, FEATURE, TENANT, Answered, Asked, Ended, Step, Told, cases
 
 CASES = 12_000
 

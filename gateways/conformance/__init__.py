@@ -1,0 +1,1 @@
+"""Vectors that every client of the edge must pass, in whatever language."""
