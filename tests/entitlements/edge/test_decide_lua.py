@@ -5,12 +5,25 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import msgspec
 import pytest
 
-from entitlements.decision import Held, Known, Reservation, decide, released, settled, told
+from entitlements.decision import Held, Known, Reservation
 from entitlements.edge import layout
 from entitlements.edge.store import EdgeStore
-from gateways.conformance.steps import CUSTOMER, FEATURE, TENANT, Answered, Asked, Ended, Step, Told, cases
+from gateways.conformance.steps import (
+    CUSTOMER,
+    EPOCH,
+    FEATURE,
+    TENANT,
+    Answered,
+    Asked,
+    Ended,
+    Step,
+    Told,
+    cases,
+    played,
+)
 
 CASES = 12_000
 
@@ -18,7 +31,7 @@ CASES = 12_000
 @pytest.fixture
 def store(redis_empty) -> EdgeStore:
     store = EdgeStore(os.environ["REDIS_URL"])
-    store.redis.hset(layout.META, mapping={"schema": "1", "epoch": "epoch"})
+    store.redis.hset(layout.META, mapping={"schema": "1", "epoch": EPOCH})
     return store
 
 
@@ -37,53 +50,27 @@ def test_the_script_decides_as_the_pure_function_does(store: EdgeStore, monkeypa
 
 def run(store: EdgeStore, customer: str, steps: list[Step], monkeypatch) -> set[str]:
     known = Known()
-    made: list[str] = []
     reasons = set()
-    for step in steps:
-        match step:
-            case Told():
-                known = taken_over(store, customer, known, step)
-            case Answered(lease, start):
-                if lease.edge == store.edge:
-                    store.lease_apply(TENANT, customer, FEATURE, start, lease)
-                    known = replace(known, held=told(known.held, lease, start))
+    for one in played(steps):
+        known = one.after
+        match one.step:
+            case Told(told, feature):
+                records = [record for record in (told, feature) if record]
+                store.apply([msgspec.structs.replace(record, customer=customer) for record in records])
+            case Answered(lease, start) if lease.edge == store.edge:
+                store.lease_apply(TENANT, customer, FEATURE, start, lease)
             case Asked(ask, site):
                 monkeypatch.setattr(store, "site", lambda *_, site=site: site)
                 monkeypatch.setattr(store, "_site_has_changed", lambda _: False)
-                expected, known = decide(known, ask, site)
-                assert store.decide(TENANT, customer, FEATURE, ask).decision == expected, (steps, step)
-                reasons.add(str(expected.reason))
-                if expected.reservation:
-                    made.append(expected.reservation.id)
-            case Ended(ago, is_settled, now_ms) if ago < len(made):
-                id = made[-1 - ago]
+                assert store.decide(TENANT, customer, FEATURE, ask).decision == one.answer, (steps, one.step)
+                reasons.add(str(one.answer.reason))
+            case Ended(_, is_settled, now_ms) if one.reservation:
                 end = store.settle if is_settled else store.release
-                was_open, held = (settled if is_settled else released)(known.held, id, now_ms)
-                assert end(TENANT, customer, FEATURE, id, now_ms) == was_open, (steps, step)
-                known = replace(known, held=held)
+                was_open = end(TENANT, customer, FEATURE, one.reservation, now_ms)
+                assert was_open == one.answer, (steps, one.step)
     assert held_at(store, customer) == sorted_open(known.held), steps
     assert throttled_at(store, customer) == known.throttled
     return reasons
-
-
-def taken_over(store: EdgeStore, customer: str, known: Known, step: Told) -> Known:
-    import msgspec
-
-    records = [
-        msgspec.structs.replace(record, customer=customer)
-        for record in (step.customer, step.feature)
-        if record
-    ]
-    store.apply(records)
-    if step.customer and (known.customer is None or known.customer.version < step.customer.version):
-        known = replace(known, customer=step.customer)
-    if step.feature:
-        for lease in step.feature.leases:
-            if lease.edge == store.edge:
-                known = replace(known, held=told(known.held, lease, step.feature.window_start_ms))
-        if known.feature is None or known.feature.version < step.feature.version:
-            known = replace(known, feature=step.feature)
-    return known
 
 
 def held_at(store: EdgeStore, customer: str) -> Held:
