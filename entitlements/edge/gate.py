@@ -77,16 +77,9 @@ class Gate:
         check = check_of(_json(body))
         now_ms = self._now_ms()
         answer = self._answer(tenant, check, now_ms)
-        headers = self._headers(answer, now_ms)
         if is_enforced and not answer.decision.is_allowed:
-            raise refusal_of(
-                answer.decision,
-                customer=check.customer,
-                feature=check.feature,
-                limit=_shown(answer.decision.limit, answer.places),
-                used=_shown(answer.decision.used, answer.places),
-            )
-        return Reply(document_of(check, answer, now_ms), headers)
+            raise enforced(check, answer)
+        return Reply(document_of(check, answer, now_ms), reply_headers(answer, now_ms))
 
     def can_access_batch(self, tenant: str, body: bytes) -> Reply:
         """Answer `POST /v1/canAccess/batch`: {"checks": [...]} of up to 100, each decided by itself, in order."""
@@ -172,17 +165,6 @@ class Gate:
             now_ms=now_ms,
             is_reserving=check.is_reserving,
             ttl_ms=check.ttl_s * 1000,
-        )
-
-    def _headers(self, answer: Answer, now_ms: int) -> dict[str, str]:
-        decision = answer.decision
-        has_limit = decision.limit is not None
-        return headers_of(
-            decision,
-            limit=_shown(decision.limit, answer.places) if has_limit else None,
-            remaining=_shown(decision.remaining, answer.places) if has_limit else None,
-            now_ms=now_ms,
-            margin_level=answer.margin_level,
         )
 
     def _now_ms(self) -> int:
@@ -273,6 +255,30 @@ def document_of(check: Check, answer: Answer, now_ms: int) -> dict[str, Any]:
             "expires_at": _instant(decision.reservation.expires_at_ms),
         }
     return document
+
+
+def reply_headers(answer: Answer, now_ms: int) -> dict[str, str]:
+    """What goes with the document."""
+    decision = answer.decision
+    has_limit = decision.limit is not None
+    return headers_of(
+        decision,
+        limit=_shown(decision.limit, answer.places) if has_limit else None,
+        remaining=_shown(decision.remaining, answer.places) if has_limit else None,
+        now_ms=now_ms,
+        margin_level=answer.margin_level,
+    )
+
+
+def enforced(check: Check, answer: Answer) -> Problem:
+    """A refusal as a gateway answers it."""
+    return refusal_of(
+        answer.decision,
+        customer=check.customer,
+        feature=check.feature,
+        limit=_shown(answer.decision.limit, answer.places),
+        used=_shown(answer.decision.used, answer.places),
+    )
 
 
 def reservation_id(customer: str, feature: str, reservation: Reservation) -> str:

@@ -114,9 +114,9 @@ class EdgeStore:
 
     def decide(self, tenant: str, customer: str, feature: str, ask: Ask) -> Answer:
         """One decision: one script, one slot."""
-        decided = _answer(self._decide(**self._call(tenant, customer, feature, ask)))
+        decided = answer_of(self._decide(**self._call(tenant, customer, feature, ask)))
         if decided.decision.reason in _OF_COMPLETENESS and self._site_has_changed(tenant):
-            decided = _answer(self._decide(**self._call(tenant, customer, feature, ask)))
+            decided = answer_of(self._decide(**self._call(tenant, customer, feature, ask)))
         if decided.decision.is_low:
             self.redis.sadd(layout.WANTS, layout.want(tenant, customer, feature))
         return decided
@@ -126,7 +126,7 @@ class EdgeStore:
         with self.redis.pipeline(transaction=False) as pipeline:
             for customer, feature, ask in asks:
                 self._decide(**self._call(tenant, customer, feature, ask), client=pipeline)
-            answers = [_answer(one) for one in pipeline.execute()]
+            answers = [answer_of(one) for one in pipeline.execute()]
         low = [
             layout.want(tenant, customer, feature)
             for (customer, feature, _), one in zip(asks, answers, strict=True)
@@ -394,7 +394,7 @@ def _number(cell: bytes | None) -> int | None:
     return int(cell) if cell else None
 
 
-def _answer(cells: Sequence[Any]) -> Answer:
+def answer_of(cells: Sequence[Any]) -> Answer:
     """What `decide.lua` returns, as values."""
     allowed, reason, stale, limit, used, remaining, window_end, retry, low, reservation, expires = cells[:11]
     _, plan, level, action, downgrades, _, as_of, kind, limit_type, value, places, feature_plan = cells[11:]
