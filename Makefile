@@ -37,14 +37,16 @@ check: install-dev  ## Look for faults without running: style, types, import arr
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) -m docs.generate --check
+	$(PY) -m gateways.conformance.generate --check
 	AFORO_HOME=$(CHECK_HOME) $(RUNTIME) services -- manage.py makemigrations --check --dry-run
 	AFORO_HOME=$(CHECK_HOME) $(RUNTIME) services -- manage.py spectacular --validate --fail-on-warn --file /dev/null
 
 bench: install-dev  ## Measure on this machine (NAME=… for one benchmark); writes benchmarks/results.json.
 	$(PY) -m benchmarks $(NAME)
 
-docs: install-dev  ## Write the tables of docs/ anew from the code they describe.
+docs: install-dev  ## Write the tables of docs/ and the vectors for clients anew from the code they describe.
 	$(PY) -m docs.generate
+	$(PY) -m gateways.conformance.generate
 
 stop: install  ## End what `make run` started in this folder.
 	@$(RUNTIME) stop
