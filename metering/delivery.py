@@ -96,8 +96,10 @@ class HttpDelivery:
             if status == 413 and len(events) > 1:
                 return self._send_halves(events)
             if status is not None and status < 500 and status not in RETRIED:
-                raise Problem("input_invalid", f"{self.url} refuses the batch ({status}): {_detail(answer)}")
-            why = f"{status}: {_detail(answer)}" if status is not None else answer.decode()
+                raise Problem(
+                    "input_invalid", f"{self.url} refuses the batch ({status}): {detail_of(answer)}"
+                )
+            why = f"{status}: {detail_of(answer)}" if status is not None else answer.decode()
             if pause_s is None:
                 pause_s = min(PAUSE_FIRST_S * 2 ** (attempts - 1), PAUSE_MAX_S)
             if time.monotonic() + pause_s > deadline:
@@ -166,7 +168,7 @@ def _receipt(body: bytes, attempts: int) -> Receipt:
     return Receipt(answer.accepted, answer.duplicates, refused, attempts)
 
 
-def _detail(body: bytes) -> str:
+def detail_of(body: bytes) -> str:
     """The sentence of a problem document, or the beginning of whatever else was answered."""
     try:
         return str(msgspec.json.decode(body, type=dict[str, Any])["detail"])

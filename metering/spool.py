@@ -86,10 +86,10 @@ class Spool:
             self._file = None
 
 
-def spool_bytes(folder: Path) -> int:
-    """How much waits under the folder, in bytes."""
+def spool_bytes(folder: Path, suffix: str = SUFFIX) -> int:
+    """How much waits under the folder, in bytes. suffix: of the files that count."""
     count = 0
-    for path in folder.glob(f"*{SUFFIX}"):
+    for path in folder.glob(f"*{suffix}"):
         try:
             count += path.stat().st_size
         except FileNotFoundError:

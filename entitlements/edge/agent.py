@@ -25,6 +25,7 @@ from .centre import Centre
 from .forwarding import Forwarder
 from .keeper import Keeper
 from .layout import PREFIX
+from .sending import Sender
 from .store import EdgeStore
 from .turns import turns_take
 
@@ -75,7 +76,7 @@ class Agent:
         self._store = store
         self._sync = Sync(store, centre)
         self._keeper = Keeper(store, centre)
-        self._forwarder = Forwarder(centre, spool)
+        self._forwarder = Forwarder(Sender(centre), spool)
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop; then what is spooled is sent once more."""

@@ -70,8 +70,13 @@ class Centre:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> urllib3.BaseHTTPResponse:
         try:
+            # A redirect is a wrong address: followed, a POST would become a GET.
             return self._pool.request(
-                method, self._endpoint + path, body=body, headers=self._headers | dict(headers)
+                method,
+                self._endpoint + path,
+                body=body,
+                headers=self._headers | dict(headers),
+                redirect=False,
             )
         except urllib3.exceptions.HTTPError as error:
             raise OSError(f"{method} {path}: {error}") from None

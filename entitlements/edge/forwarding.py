@@ -6,15 +6,12 @@ however often it is sent. What it means is the origin's to judge; what it refuse
 
 from __future__ import annotations
 
-import gzip
 import logging
-import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -24,19 +21,15 @@ from aforo.kernel.periods import instant_text
 from metering.compression import decompress
 from metering.decoding import BODY_BYTES_MAX, decode
 from metering.event import Door, Submission
+from metering.intake.cloud_events import is_cloud_event
 from metering.intake.schema import ALIASES
 from metering.spool import spool_bytes, spool_drain
 
-BATCH_EVENTS = 1_000
-# Waits between tries: at random up to half a second, doubled each time, never above a minute.
-BACKOFF_FIRST_S = 0.5
-BACKOFF_MAX_S = 60.0
-RETRY_AFTER_MAX_S = 300.0
-# An origin that refuses us, and not our events, is asked again after so long; nothing is given up meanwhile.
-REFUSED_PAUSE_S = 60.0
-# Of a batch as a whole; its events are then sent by halves until the one is found.
-_OF_THE_BODY = frozenset({400, 413, 422})
-_WAIT = frozenset({408, 425, 429})
+from .dead import DeadEvents
+from .sending import Sender, Tally, Waits
+
+# A disk that refuses is tried again after so long.
+DISK_PAUSE_S = 5.0
 
 _json = msgspec.json.Encoder(decimal_format="number")
 # As they stand: what is sent on has the digits that came in.
@@ -80,11 +73,15 @@ def events_read(
             continue
         if door == "meter" and "tenantId" in event:
             event.setdefault("customer_id", event.pop("tenantId"))
-        if not _says(event, "idempotency_key"):
+        # Under the names of its own shape: what a CloudEvent calls otherwise is a property.
+        key_names, time_names = ALIASES["idempotency_key"], ALIASES["timestamp"]
+        if is_cloud_event(event, content_type):
+            key_names, time_names = ("id",), ("time",)
+        if not _says(event, key_names):
             given = None if key is None else key if raws.is_single else f"{key}:{index}"
-            event["idempotency_key"] = given or f"{edge}:{uuid7()}"
-        if not _says(event, "timestamp"):
-            event["timestamp"] = instant_text(at)
+            event[key_names[0]] = given or f"{edge}:{uuid7()}"
+        if not _says(event, time_names):
+            event[time_names[0]] = instant_text(at)
         if source is not None:
             event.setdefault("source", source)
     return list(raws)
@@ -97,8 +94,8 @@ def key_of(event: Any) -> str | None:
     return next((event[name] for name in ALIASES["idempotency_key"] if event.get(name) is not None), None)
 
 
-def _says(event: Mapping[str, Any], field: str) -> bool:
-    return any(event.get(name) is not None for name in ALIASES[field])
+def _says(event: Mapping[str, Any], names: Sequence[str]) -> bool:
+    return any(event.get(name) is not None for name in names)
 
 
 def entry_pack(events: Sequence[Any]) -> bytes:
@@ -106,44 +103,20 @@ def entry_pack(events: Sequence[Any]) -> bytes:
     return _json.encode(events)
 
 
-class Origin(Protocol):
-    """Where events go. Raises OSError or TimeoutError where nobody answers."""
-
-    def events_send(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str | None, bytes]:
-        """POST a batch; status, Retry-After and body of the answer."""
-
-
-class Waits(Exception):
-    """The origin cannot take events now: try again after so many seconds, with what is spooled left as it is."""
-
-    def __init__(self, seconds: float, why: str) -> None:
-        super().__init__(why)
-        self.seconds = seconds
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the events so far. refused: those that are dead letters at the origin. dead: in our own dead folder."""
-
-    sent: int = 0
-    refused: int = 0
-    dead: int = 0
-    tries_failed: int = 0
-
-
 class Forwarder:
-    """Sends what the spool holds, oldest file first, each event as often as it takes.
+    """Sends what the spool holds, oldest file first; what the origin cannot read even alone is set aside.
 
-    folder: the spool's; what the origin refuses to read even alone goes to its folder `dead`, an event a line.
-    chance: in [0, 1), spreads the retries of many agents.
+    folder: the spool's.
     """
 
-    def __init__(self, origin: Origin, folder: Path, *, chance: Callable[[], float] = random.random) -> None:
-        self._origin = origin
+    def __init__(self, sender: Sender, folder: Path) -> None:
+        self._sender = sender
         self._folder = folder
-        self._chance = chance
-        self._failures = 0
-        self.tally = Tally()
+        self._dead = DeadEvents(folder)
+
+    @property
+    def tally(self) -> Tally:
+        return self._sender.tally
 
     def run(self, stop: threading.Event, *, every_s: float = 0.5) -> None:
         """Until told to stop, and then once more."""
@@ -157,67 +130,20 @@ class Forwarder:
         try:
             spool_drain(self._folder, self._keep)
         except Waits as waits:
-            self.tally.tries_failed += 1
-            _logger.warning(
-                "events wait for the origin, bytes=%s, next try in %.1f s: %s",
-                spool_bytes(self._folder),
-                waits.seconds,
-                waits,
-            )
+            level, said = logging.WARNING, "events wait for the origin"
+            if waits.refused_status:
+                level, said = logging.ERROR, "the origin refuses this agent; events wait"
+            waiting = spool_bytes(self._folder)
+            _logger.log(level, "%s, bytes=%s, next try in %.1f s: %s", said, waiting, waits.seconds, waits)
             return waits.seconds
-        self._failures = 0
+        except OSError as error:
+            _logger.error("events wait: the spool's disk refuses: %s", error)
+            return DISK_PAUSE_S
         return 0.0
 
     def _keep(self, entries: list[bytes]) -> None:
         events = [event for entry in entries for event in _events.decode(entry)]
-        for at in range(0, len(events), BATCH_EVENTS):
-            self._send(events[at : at + BATCH_EVENTS])
-
-    def _send(self, events: list[msgspec.Raw]) -> None:
-        body = gzip.compress(_json.encode(events), 1)
-        headers = {
-            "Content-Type": "application/json",
-            "Content-Encoding": "gzip",
-            "X-Aforo-Attempt": str(self._failures + 1),
-        }
-        try:
-            status, retry_after, answer = self._origin.events_send(body, headers)
-            told = msgspec.json.decode(answer) if 200 <= status < 300 else {}
-        except (OSError, msgspec.DecodeError) as error:
-            # An answer that was cut off may have been a success; the same keys are then duplicates.
-            raise self._failed(None, str(error) or type(error).__name__) from None
-        if 200 <= status < 300:
-            self.tally.sent += len(events)
-            self.tally.refused += told.get("rejected", 0)
-        elif status in _OF_THE_BODY and len(events) > 1:
-            half = len(events) // 2
-            self._send(events[:half])
-            self._send(events[half:])
-        elif status in _OF_THE_BODY:
-            self._bury(events[0], status, answer)
-        elif status >= 500 or status in _WAIT:
-            raise self._failed(retry_after, f"status {status}")
-        else:
-            raise Waits(REFUSED_PAUSE_S, f"status {status}: {answer[:200].decode(errors='replace')}")
-
-    def _failed(self, retry_after: str | None, why: str) -> Waits:
-        self._failures += 1
-        if retry_after is not None and retry_after.isdigit():
-            return Waits(min(max(1.0, float(retry_after)), RETRY_AFTER_MAX_S), why)
-        most_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures - 1, 16))
-        return Waits(max(0.05, most_s * self._chance()), why)
-
-    def _bury(self, event: msgspec.Raw, status: int, answer: bytes) -> None:
-        """Keep what the origin cannot read for a person to look at."""
-        folder = self._folder / "dead"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        line = {
-            "at": instant_text(now()),
-            "status": status,
-            "answer": answer[:2_000].decode(errors="replace"),
-            "event": event,
-        }
-        with (folder / f"{now():%Y-%m-%d}.ndjson").open("ab") as file:
-            file.write(_json.encode(line) + b"\n")
-        self.tally.dead += 1
-        _logger.error("event set aside in %s: status %s", folder, status)
+        for one in self._sender.send(events):
+            self._dead.bury(events[one.index], one.status, one.answer)
+            self.tally.dead += 1
+            _logger.error("event set aside in %s: status %s", self._dead.folder, one.status)

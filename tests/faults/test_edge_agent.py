@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ import pytest
 from aforo.runtime.process import port_pick
 from aforo.runtime.valkey import EmbeddedValkey
 from aforo.tenancy.services.api_keys import api_key_create, api_key_revoke
+from entitlements.edge.centre import Centre
 from entitlements.edge.publisher import Publisher
 from metering.models import Event
 from metering.writer import Writer
 from tests.entitlements.edge import shops
-from tests.faults.programs import kill, program, wait_until, web
+from tests.entitlements.edge.origins import served, set_aside
+from tests.faults.programs import PATIENCE_S, kill, program, wait_until, web
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -63,6 +66,11 @@ class Agent:
             return 0, {}
         finally:
             connection.close()
+
+    def metric(self, name: str) -> float:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return float(next(line.split()[1] for line in lines if line.startswith(f"aforo_edge_{name} ")))
 
     def reserve(self) -> dict[str, Any]:
         return self.call("POST", "/v1/canAccess", {**BRIEF, "reserve": True, "ttl_s": 3})[1]
@@ -173,3 +181,61 @@ def test_a_revoked_key_is_refused_at_the_site_within_a_second(tmp_path, shop):
                 )
         finally:
             agent.redis.stop()
+
+
+@pytest.mark.promise("P27")
+def test_events_wait_while_the_agents_own_key_may_not_send_them(tmp_path, shop):
+    _, unscoped = api_key_create(tenant=shop.tenant, name="berlin", scopes=["edge"])
+    _, own = api_key_create(tenant=shop.tenant, name="berlin too", scopes=["edge", "ingest"])
+    Publisher().publish()
+    with web() as origin:
+        agent = Agent(tmp_path, origin.url, unscoped, shop.key)
+        try:
+            with agent.running():
+                assert agent.event("waits") == 202
+                wait_until(lambda: agent.metric("events_refused_status") == 403, "the refusal")
+                assert (agent.metric("events_dead"), agent.metric("dead_bytes")) == (0, 0)
+                assert agent.metric("spool_bytes") > 0
+            agent.own_key = own
+            with agent.running():
+                wait_until(lambda: stored() == 551, "the event")
+                wait_until(lambda: agent.metric("events_refused_status") == 0, "the end of the refusal")
+                assert agent.metric("spool_bytes") == 0
+        finally:
+            agent.redis.stop()
+
+
+class Relay:
+    """Hands batches on to an origin, and kills their sender once the second one is there and not answered."""
+
+    def __init__(self, origin: Centre) -> None:
+        self.origin = origin
+        self.batches = 0
+        self.sender: subprocess.Popen[bytes] | None = None
+
+    def events_send(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str | None, bytes]:
+        names = ("Content-Type", "Content-Encoding")
+        answer = self.origin.events_send(body, {name: headers[name] for name in names})
+        self.batches += 1
+        if self.batches == 2:
+            kill(self.sender)
+        return answer
+
+
+@pytest.mark.promise("P23", "P27")
+def test_events_set_aside_are_sent_again_once_though_the_sender_is_killed(tmp_path, shop):
+    _, own = api_key_create(tenant=shop.tenant, name="berlin", scopes=["edge", "ingest"])
+    dead = set_aside(tmp_path, "2026-03-01", (f"dead-{n}" for n in range(2_500)), customer_id="cust_abc")
+    words = ("manage.py", "edge_dead", "replay", "--spool", str(tmp_path), "--api-key", own, "--endpoint")
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    with web() as origin:
+        relay = Relay(Centre(origin.url, own))
+        with served(relay) as url, program(*words, url, DATABASE_URL=nowhere) as relay.sender:
+            assert relay.sender.wait(PATIENCE_S) == -signal.SIGKILL
+        # Two batches of 1,000 have arrived, and nothing of it is known here.
+        assert stored() == 550 + 2_000
+        assert len(dead.of_day("2026-03-01")) == 2_500
+        with program(*words, origin.url, DATABASE_URL=nowhere) as again:
+            assert again.wait(PATIENCE_S) == 0
+        assert stored() == 550 + 2_500
+        assert dead.days() == []

@@ -19,6 +19,7 @@ from entitlements.edge.agent import Agent
 from entitlements.edge.centre import Centre
 from entitlements.edge.server_settings import SPOOL_BYTES_MAX, ServerSettings
 from entitlements.edge.store import EdgeStore
+from entitlements.management.site_options import options_demand, site_options_add
 
 RESPAWN_S = 0.5
 END_S = 10.0
@@ -42,19 +43,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         environ = os.environ
-        parser.add_argument(
-            "--endpoint", default=environ.get("AFORO_EDGE_ENDPOINT"), help="address of the origin's API"
-        )
-        parser.add_argument(
-            "--api-key",
-            default=environ.get("AFORO_EDGE_API_KEY"),
-            help="a key with the scopes edge and ingest",
-        )
+        site_options_add(parser)
         parser.add_argument(
             "--redis", default=environ.get("AFORO_EDGE_REDIS_URL"), help="the site's own Redis"
-        )
-        parser.add_argument(
-            "--spool", default=environ.get("AFORO_EDGE_SPOOL_DIR"), help="folder of events that wait"
         )
         parser.add_argument(
             "--spool-bytes-max",
@@ -74,9 +65,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        missing = [name for name in ("endpoint", "api_key", "redis", "spool") if not options[name]]
-        if missing:
-            raise CommandError("Say " + ", ".join("--" + name.replace("_", "-") for name in missing) + ".")
+        options_demand(options, "endpoint", "api_key", "redis", "spool")
         host, _, port = options["listen"].rpartition(":")
         if not host or not port.isdigit():
             raise CommandError(f"--listen is host:port, and not {options['listen']!r}.")
