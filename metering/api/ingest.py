@@ -100,13 +100,16 @@ def _envelope(meta: Mapping[str, Any], door: Door, *, is_strict: bool) -> Envelo
         content_type=meta.get("CONTENT_TYPE") or None,
         content_encoding=meta.get("HTTP_CONTENT_ENCODING"),
         source=meta.get("HTTP_X_AFORO_SOURCE"),
-        idempotency_key=_utf8(meta.get("HTTP_IDEMPOTENCY_KEY")),
+        idempotency_key=header_text(meta.get("HTTP_IDEMPOTENCY_KEY")),
         tenant_header=None if tenant_header is None else tenant_header.strip(),
-        ce_headers=_cloud_event_headers(meta) if "HTTP_CE_SPECVERSION" in meta else {},
+        ce_headers=cloud_event_headers(meta),
     )
 
 
-def _cloud_event_headers(meta: Mapping[str, Any]) -> dict[str, str]:
+def cloud_event_headers(meta: Mapping[str, Any]) -> dict[str, str]:
+    """The attributes of a CloudEvent in binary mode, as "ce-id"; none of what is no such event."""
+    if "HTTP_CE_SPECVERSION" not in meta:
+        return {}
     return {
         f"ce-{name.removeprefix(_CLOUD_EVENT).replace('_', '-').lower()}": value
         for name, value in meta.items()
@@ -119,7 +122,7 @@ def _flag(query: Mapping[str, Any], name: str) -> bool:
     return value is not None and value.lower() in _TRUE
 
 
-def _utf8(header: str | None) -> str | None:
+def header_text(header: str | None) -> str | None:
     """A header's text: senders write UTF-8, and servers hand its bytes over as Latin-1."""
     if header is None or header.isascii():
         return header
