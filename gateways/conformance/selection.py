@@ -5,29 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
-from entitlements.decision import Ask, Known, Reason, Reservation, Site, at_instant
+from entitlements.decision import Ask, Reason, Reservation, Site, at_instant
 from entitlements.edge.gate import UNITS_MAX
-from entitlements.records import CustomerRecord, FeatureRecord, LeaseRecord
+from entitlements.records import FeatureRecord
 
-from .steps import (
-    CUSTOMER,
-    EDGE,
-    EPOCH,
-    FEATURE,
-    MONTH_MS,
-    START_MS,
-    TENANT,
-    Answered,
-    Asked,
-    Ended,
-    Played,
-    Told,
-    cases,
-    played,
-)
-from .vector import BEFORE_THE_FEATURE, Names, Place, Vector, decision_vector, end_vector, place_of
+from .by_hand import by_hand
+from .steps import FEATURE, Asked, Ended, Played, cases, played
+from .vector import BEFORE_THE_FEATURE, Vector, decision_vector, end_vector, place_of
 
 CASES = 3_000
 SEED = 20260301
@@ -124,7 +108,6 @@ def _decision_traits(one: Played, ask: Ask, site: Site) -> Traits:
         "lease": "none" if not held.lease else "there" if lease.lease else "of another window",
         "expired": len(held.open) > len(one.after.held.open),
         "margin": customer.margin_action,
-        "level": customer.margin_level,
     }
     if decision.reason in (Reason.WALLET_EMPTY, Reason.MARGIN_BLOCK):
         return traits
@@ -148,44 +131,3 @@ def _window_of(feature: FeatureRecord, now_ms: int) -> str:
     if following is None:
         return "over, by its length"
     return "over" if now_ms < following else "long over"
-
-
-def by_hand() -> Iterator[Vector]:
-    """What is not left to chance."""
-    now_ms = START_MS + MONTH_MS // 2
-    feature = FeatureRecord(
-        tenant=TENANT,
-        customer=CUSTOMER,
-        feature=FEATURE,
-        version=4,
-        as_of_ms=START_MS,
-        kind="metered",
-        limit=1_000,
-        used=550,
-        window_start_ms=START_MS,
-        window_end_ms=START_MS + MONTH_MS,
-    )
-    customer = CustomerRecord(tenant=TENANT, customer=CUSTOMER, version=3, as_of_ms=START_MS, plan="pro")
-    known, whole, look = Known(customer, feature), place_of(Site(), feature, now_ms), Ask(1, now_ms)
-    yield decision_vector("1,000 a month, 550 used: 450 remain", known, look, whole)
-    odd = Names(customer="cust\nof {two} lines, é")
-    yield decision_vector("a customer's name may hold anything", known, look, whole, odd)
-    yield decision_vector("an emptied site", Known(), look, Place({}, None))
-    other = Place({**whole.meta, "schema": "0"}, whole.tenant)
-    yield decision_vector("a site of another schema counts as an emptied one", Known(), look, other)
-    throttled = msgspec.structs.replace(
-        customer, margin_level=2, margin_action="throttle", throttle_percent=33, retry_after_s=60
-    )
-    for calls in range(7):
-        # A third, evenly: floor(33 n / 100) grows with the 4th and the 7th call.
-        known = Known(throttled, feature, throttled=calls)
-        yield decision_vector(f"throttled by 33 percent, call {calls + 1}", known, look, whole)
-    lease = LeaseRecord(lease=7, edge=EDGE, epoch=EPOCH, granted=100, settled=0)
-    take = Ask(4, now_ms, is_reserving=True, nonce="n1")
-    settle, release = (Ended(0, is_settled, now_ms + 1_000) for is_settled in (True, False))
-    begin = (Told(customer, feature), Answered(lease, START_MS), Asked(take, Site()))
-    _, _, taken, ended = played((*begin, settle))
-    yield decision_vector("4 units of a lease of 100", taken.before, take, whole)
-    yield end_vector("they are settled", ended, settle)
-    *_, ended = played((*begin, release))
-    yield end_vector("they are released", ended, release)
