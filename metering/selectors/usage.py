@@ -28,13 +28,15 @@ from .counted_events import counted_events, events_summed
 
 Dimensions = tuple[tuple[str, str], ...]
 
-# Of many customers, meters and spans at once; LATERAL, so that each is a range of the primary key.
+# Of many customers, meters and spans at once; LATERAL, so that each is a range of the primary key. OFFSET keeps PostgreSQL
+# from making a join of it, which compares each of a customer's hours with each of its spans.
 _WANTED = """
 FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::int[])
     AS wanted (customer, meter, start_at, end_at, place)
 CROSS JOIN LATERAL (
     SELECT * FROM metering_bucket
     WHERE tenant_id = %s AND customer_id = customer AND meter_id = meter AND hour >= start_at AND hour < end_at
+    OFFSET 0
 ) AS bucket
 """
 _COUNTED = f"SELECT place, sum(count) {_WANTED} GROUP BY place"
