@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aforo.kernel.errors import Problem
 
 from .decision import Decision, Reason
@@ -33,9 +35,15 @@ _SENTENCES: dict[Reason, str] = {
 
 
 def refusal_of(
-    decision: Decision, *, customer: str, feature: str, limit: str = "", used: str = ""
+    decision: Decision,
+    *,
+    customer: str,
+    feature: str,
+    limit: str = "",
+    used: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> Problem:
-    """The answer to a call that is not let through. limit, used: as they are shown.
+    """The answer to a call that is not let through. limit, used: as they are shown. headers: as of `headers_of`.
 
     QUOTA_EXCEEDED with 1,000 of 1,000 used: 429 quota-exceeded, Retry-After the seconds until the window ends.
     """
@@ -43,7 +51,9 @@ def refusal_of(
         customer=repr(customer), feature=repr(feature), limit=limit, used=used
     )
     facts = {"reason": decision.reason.value, "customer": customer, "feature": feature}
-    return Problem(CODES[decision.reason], sentence, retry_after_s=decision.retry_after_s, **facts)
+    return Problem(
+        CODES[decision.reason], sentence, retry_after_s=decision.retry_after_s, headers=headers, **facts
+    )
 
 
 def headers_of(

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def headers_of(problem: Problem) -> dict[str, str]:
-    headers = {}
+    headers = dict(problem.headers)
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
     if problem.status == 401:

@@ -215,14 +215,24 @@ class Problem(Exception):
 
     Problem("timestamp_too_old", "2025-11-01T00:00:00Z is 140 days before receipt; up to 90 are accepted.",
             age_days=140, age_days_max=90)
+    headers: that go with the answer, beside Retry-After.
     """
 
-    def __init__(self, code: str, detail: str, *, retry_after_s: int | None = None, **facts: Any) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **facts: Any,
+    ) -> None:
         super().__init__(detail)
         self.type = PROBLEMS[code]
         self.code = code
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.headers = headers or {}
         self.facts = facts
 
     @classmethod

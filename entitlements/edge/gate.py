@@ -78,7 +78,7 @@ class Gate:
         now_ms = self._now_ms()
         answer = self._answer(tenant, check, now_ms)
         if is_enforced and not answer.decision.is_allowed:
-            raise enforced(check, answer)
+            raise enforced(check, answer, now_ms)
         return Reply(document_of(check, answer, now_ms), reply_headers(answer, now_ms))
 
     def can_access_batch(self, tenant: str, body: bytes) -> Reply:
@@ -270,7 +270,7 @@ def reply_headers(answer: Answer, now_ms: int) -> dict[str, str]:
     )
 
 
-def enforced(check: Check, answer: Answer) -> Problem:
+def enforced(check: Check, answer: Answer, now_ms: int) -> Problem:
     """A refusal as a gateway answers it."""
     return refusal_of(
         answer.decision,
@@ -278,6 +278,7 @@ def enforced(check: Check, answer: Answer) -> Problem:
         feature=check.feature,
         limit=_shown(answer.decision.limit, answer.places),
         used=_shown(answer.decision.used, answer.places),
+        headers=reply_headers(answer, now_ms),
     )
 
 

@@ -172,7 +172,7 @@ def replies(check: Check, flat: Sequence[int | str], now_ms: int) -> dict[str, A
         "body": document_of(check, answer, now_ms),
     }
     if not answer.decision.is_allowed:
-        problem = enforced(check, answer)
+        problem = enforced(check, answer, now_ms)
         found["refusal"] = {"status": problem.status, "code": problem.code, "detail": problem.detail}
     return found
 

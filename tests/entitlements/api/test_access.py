@@ -191,11 +191,13 @@ def test_each_level_of_the_margin_guard(application, shop, store, action, level,
     )
     status, headers, document = asked(application, shop, QUERY_STRING="enforce=true")
     assert status == (429 if refused else 200)
+    # The headers are those of an answer that lets through, too: 450 of 1,000 are left.
+    assert headers["X-Margin-Guard-Warning"] == f"L{level}"
+    assert (headers["X-Aforo-Limit"], headers["X-Aforo-Remaining"]) == ("1000", "450")
     if refused:
         assert document["type"].endswith(code)
         assert headers["Retry-After"] == retry_after
     else:
-        assert headers["X-Margin-Guard-Warning"] == f"L{level}"
         downgrades = {"downgrades": {"gpt-4o": "gpt-4o-mini"}} if action == "downgrade" else {}
         assert document["margin"] == {"level": level, **downgrades}
 

@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 from redis.commands.core import Script
 
+from aforo.http.problems import headers_of
 from aforo.kernel.errors import Problem
 from entitlements.decision import Reason
 from entitlements.edge.gate import Gate, Reply
@@ -166,3 +167,4 @@ def test_a_site_answers_over_http_what_the_file_says(redis, monkeypatch):
             problem = called(redis, vector, is_enforced=True)
             facts = {name: getattr(problem, name) for name in ("status", "code", "detail")}
             assert facts == vector["refusal"], vector
+            assert headers_of(problem) == vector["headers"], vector
