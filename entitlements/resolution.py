@@ -7,14 +7,14 @@ feature away counts only where no other of its layer gives it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
 from aforo.kernel.decimals import EXACT
-from aforo.kernel.periods import Period
 
 from .records import LimitType
 from .windows import Window
@@ -22,6 +22,8 @@ from .windows import Window
 Layer = Literal["PLAN", "OFFERING", "CONTRACT", "CUSTOMER"]
 # From the lowest to the highest.
 LAYERS: tuple[Layer, ...] = ("PLAN", "OFFERING", "CONTRACT", "CUSTOMER")
+# Whose a rule is: the layer, and the code or external_id in it.
+Owner = tuple[Layer, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A subscription as billing tells it. periods: its billing periods around now, in order."""
+    """A subscription as billing tells it.
+
+    boundaries: of its billing periods around now, in order; n + 1 instants are n periods that follow one another.
+    """
 
     subscription: str
     offerings: tuple[str, ...]
@@ -59,25 +64,23 @@ class Holding:
     contracts: tuple[str, ...]
     is_active: bool
     started_at: datetime
-    periods: tuple[Period, ...] = ()
+    boundaries: tuple[datetime, ...] = ()
 
-    def owns(self, layer: Layer, owner: str) -> bool:
-        match layer:
-            case "PLAN":
-                return owner in self.plans
-            case "OFFERING":
-                return owner in self.offerings
-            case "CONTRACT":
-                return owner in self.contracts
-            case "CUSTOMER":
-                return False
+    @property
+    def owners(self) -> list[Owner]:
+        """Whose rules hold for it."""
+        return [
+            *(("PLAN", code) for code in self.plans),
+            *(("OFFERING", code) for code in self.offerings),
+            *(("CONTRACT", code) for code in self.contracts),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
     """What a customer has of a feature. rules: those that gave it, the one that set window and kind first.
 
-    billing: the periods of the subscription that gave it.
+    billing: the boundaries of the billing periods of the subscription that gave it.
     """
 
     layer: Layer
@@ -86,7 +89,7 @@ class InForce:
     value: str
     limit_type: LimitType
     window: Window
-    billing: tuple[Period, ...] = ()
+    billing: tuple[datetime, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -98,33 +101,69 @@ class InForce:
         return ", ".join(said)
 
 
-def in_force(
-    rules: Iterable[Rule], *, customer: str, holdings: Sequence[Holding], at: datetime
-) -> dict[str, InForce]:
-    """What a customer has at an instant, by feature; what it has not is not there.
+class Rulebook:
+    """A tenant's rules at an instant, by their owners; asked about one customer after the other.
 
-    holdings: all of the customer's; only active ones bring anything.
+    What a subscription gives is worked out once for all customers who have one that holds the same, and nothing else.
     """
-    held = sorted(
+
+    def __init__(self, rules: Iterable[Rule], at: datetime) -> None:
+        self._in_force: dict[Owner, list[Rule]] = defaultdict(list)
+        self._changes_at: dict[Owner, datetime] = {}
+        self._given: dict[tuple[Owner, ...], dict[str, InForce]] = {}
+        for rule in rules:
+            owner = (rule.layer, rule.owner)
+            if rule.is_in_force(at):
+                self._in_force[owner].append(rule)
+            moments = [
+                moment for moment in (rule.starts_at, rule.ends_at) if moment is not None and moment > at
+            ]
+            if moments:
+                self._changes_at[owner] = min(*moments, self._changes_at.get(owner, moments[0]))
+
+    def in_force(self, customer: str, holdings: Sequence[Holding]) -> dict[str, InForce]:
+        """What a customer has, by feature; what it has not is not there.
+
+        customer: its external_id. holdings: all of the customer's; only active ones bring anything.
+        """
+        held = _active(holdings)
+        own = self._in_force.get(("CUSTOMER", customer), [])
+        if len(held) != 1 or own:
+            return self._resolved(own, held)
+        (holding,) = held
+        owners = tuple(holding.owners)
+        given = self._given.get(owners)
+        if given is None:
+            given = self._given[owners] = self._resolved([], held)
+        return {feature: replace(has, billing=holding.boundaries) for feature, has in given.items()}
+
+    def changes_at(self, customer: str, holdings: Sequence[Holding]) -> datetime | None:
+        """When the next rule of these begins or ends; None for never."""
+        owners: list[Owner] = [("CUSTOMER", customer)]
+        owners += (owner for holding in _active(holdings) for owner in holding.owners)
+        return min((self._changes_at[owner] for owner in owners if owner in self._changes_at), default=None)
+
+    def _resolved(self, own: Sequence[Rule], held: Sequence[Holding]) -> dict[str, InForce]:
+        found: dict[str, dict[Layer, list[tuple[Rule, Holding | None]]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for rule in own:
+            # The periods of the oldest subscription, for a window that is the billing period.
+            found[rule.feature]["CUSTOMER"].append((rule, held[0] if held else None))
+        for holding in held:
+            for owner in holding.owners:
+                # Two subscriptions of one plan have it twice.
+                for rule in self._in_force.get(owner, ()):
+                    found[rule.feature][rule.layer].append((rule, holding))
+        answers = ((feature, _of_layers(found[feature])) for feature in sorted(found))
+        return {feature: answer for feature, answer in answers if answer is not None}
+
+
+def _active(holdings: Sequence[Holding]) -> list[Holding]:
+    """The oldest first."""
+    return sorted(
         (one for one in holdings if one.is_active), key=lambda one: (one.started_at, one.subscription)
     )
-    found: dict[str, dict[Layer, list[tuple[Rule, Holding | None]]]] = {}
-    for rule in rules:
-        if not rule.is_in_force(at):
-            continue
-        if rule.layer == "CUSTOMER":
-            if rule.owner == customer:
-                # The periods of the oldest subscription, for a window that is the billing period.
-                found.setdefault(rule.feature, {}).setdefault("CUSTOMER", []).append(
-                    (rule, held[0] if held else None)
-                )
-            continue
-        for holding in held:
-            # Two subscriptions of one plan have it twice.
-            if holding.owns(rule.layer, rule.owner):
-                found.setdefault(rule.feature, {}).setdefault(rule.layer, []).append((rule, holding))
-    answers = ((feature, _of_layers(layers)) for feature, layers in found.items())
-    return {feature: answer for feature, answer in answers if answer is not None}
 
 
 def _of_layers(layers: dict[Layer, list[tuple[Rule, Holding | None]]]) -> InForce | None:
@@ -145,5 +184,5 @@ def _of_layers(layers: dict[Layer, list[tuple[Rule, Holding | None]]]) -> InForc
         value=first.value,
         limit_type=first.limit_type,
         window=first.window,
-        billing=holding.periods if holding else (),
+        billing=holding.boundaries if holding else (),
     )

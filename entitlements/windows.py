@@ -9,6 +9,7 @@ NONE       for ever: nothing starts anew
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -46,15 +47,25 @@ class Span:
     next_resets_at: datetime | None = None
 
 
-# Customers are asked about in hundreds, and at the same instant; most of them have the same windows.
-@lru_cache(maxsize=1_000)
-def span_at(window: Window, at: datetime, zone: ZoneInfo, billing: tuple[Period, ...] = ()) -> Span:
+def span_at(window: Window, at: datetime, zone: ZoneInfo, billing: tuple[datetime, ...] = ()) -> Span:
     """The window's span at an instant.
 
-    billing: the subscription's periods around it, in order; for BILLING.
+    billing: the boundaries of the subscription's periods around it, in order; for BILLING.
 
     By day in Asia/Kolkata, 2026-03-01T20:00Z lies in [2026-03-01T18:30Z, 2026-03-02T18:30Z).
     """
+    if window.kind == "BILLING":
+        place = bisect_right(billing, at)
+        if 0 < place < len(billing):
+            return _span(
+                billing[place - 1], billing[place], billing[place + 1] if place + 1 < len(billing) else None
+            )
+    return _span_of_all(window, at, zone)
+
+
+# Customers are asked about in hundreds, and at the same instant; most of them have the same windows.
+@lru_cache(maxsize=1_000)
+def _span_of_all(window: Window, at: datetime, zone: ZoneInfo) -> Span:
     match window.kind:
         case "SLIDING":
             return Span(Period(at - timedelta(seconds=window.length_s), at))
@@ -65,10 +76,6 @@ def span_at(window: Window, at: datetime, zone: ZoneInfo, billing: tuple[Period,
             start = window.anchor + (at - window.anchor) // length * length
             return _span(start, start + length, start + 2 * length)
         case "BILLING":
-            for index, period in enumerate(billing):
-                if at in period:
-                    after = billing[index + 1].end if index + 1 < len(billing) else None
-                    return _span(period.start, period.end, after)
             return _calendar("month", at, zone)
         case "CALENDAR":
             return _calendar(window.unit, at, zone)

@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import takewhile
 
-from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 from entitlements.resolution import Holding, Layer
 
@@ -90,18 +89,17 @@ def _holding(subscription: Subscription, at: datetime) -> Holding:
         contracts=tuple(sorted(contracts)),
         is_active=subscription.state in ACTIVE,
         started_at=subscription.starts_at,
-        periods=_periods(subscription, at),
+        boundaries=_boundaries(subscription, at),
     )
 
 
-def _periods(subscription: Subscription, at: datetime) -> tuple[Period, ...]:
-    """Whole periods from before now to the one after; the first begins with the subscription."""
+def _boundaries(subscription: Subscription, at: datetime) -> tuple[datetime, ...]:
+    """Of whole periods from before now to the one after; the first begins with the subscription."""
     cycle = subscription_cycle(subscription)
     present = cycle.index_at(max(at, subscription.starts_at))
     indexes = range(present + PERIODS_AFTER, present - PERIODS_BEFORE - 1, -1)
     periods = list(takewhile(lambda one: one.end > subscription.starts_at, map(cycle.period, indexes)))[::-1]
-    first, *others = periods
-    return (Period(max(first.start, subscription.starts_at), first.end), *others)
+    return (max(periods[0].start, subscription.starts_at), *(period.end for period in periods))
 
 
 class Owners:

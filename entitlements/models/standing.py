@@ -6,7 +6,6 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from aforo.kernel.clock import now
-from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, TenantRow
 
 from .. import resolution
@@ -34,7 +33,6 @@ class Holding(TenantRow):
     contracts = ArrayField(models.CharField(max_length=64), default=list)
     is_active = models.BooleanField(default=True)
     started_at = models.DateTimeField()
-    # Boundaries: n + 1 instants are n periods that follow one another.
     boundaries = ArrayField(models.DateTimeField(), default=list)
 
     class Meta:
@@ -55,7 +53,5 @@ class Holding(TenantRow):
             contracts=tuple(self.contracts),
             is_active=self.is_active,
             started_at=self.started_at,
-            periods=tuple(
-                Period(start, end) for start, end in zip(self.boundaries, self.boundaries[1:], strict=False)
-            ),
+            boundaries=tuple(self.boundaries),
         )

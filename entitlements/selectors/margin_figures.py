@@ -22,6 +22,7 @@ from metering.selectors.usage import Wanted, quantities_by_dimensions
 from ..models import CostRate, Holding, ImportedCost, MarginPolicy
 from ..ports import Asked, revenue_source
 from ..resolution import Holding as HoldingValue
+from ..windows import Window, span_at
 
 ZERO = Decimal(0)
 Amounts = dict[str, Decimal]
@@ -75,9 +76,8 @@ def window_at(
         first = today - timedelta(days=(policy.window_days or 1) - 1)
         return Period(local_midnight(first, customer.zone), at)
     for one in sorted(holdings, key=lambda one: (not one.is_active, one.started_at, one.subscription)):
-        for period in one.periods:
-            if at in period:
-                return Period(period.start, at)
+        if one.boundaries and one.boundaries[0] <= at < one.boundaries[-1]:
+            return Period(span_at(Window(), at, customer.zone, one.boundaries).period.start, at)
     return Period(local_midnight(today.replace(day=1), customer.zone), at)
 
 

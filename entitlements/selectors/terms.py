@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
@@ -18,7 +21,7 @@ from ..burndown import BurnDown
 from ..burndown import Grant as GrantValue
 from ..models import Entitlement, Feature, Grant, Holding, Standing
 from ..resolution import Holding as HoldingValue
-from ..resolution import InForce, Rule, in_force
+from ..resolution import InForce, Owner, Rule, Rulebook
 from ..windows import Span, span_at
 from .burn_downs import Burning, burnt_of
 
@@ -48,8 +51,8 @@ class FeatureTerms:
 class CustomerTerms:
     """What a customer may use. plan: of its oldest subscription, for people to read. features: by code.
 
-    next_change_at: when this becomes another without anybody doing anything (a rule or a grant begins or ends, a grant
-    recurs, a billing period turns); None for never.
+    next_change_at: when this becomes another without anybody doing anything, because a rule or a grant begins or ends, or a
+    grant recurs; None for never. When windows turn, each of them says.
     """
 
     customer: Customer
@@ -67,6 +70,12 @@ def feature_terms(tenant: Tenant, customers: Sequence[Customer], at: datetime) -
         feature.code: feature
         for feature in Feature.objects.of(tenant).select_related("meter").filter(is_archived=False)
     }
+
+    @cache
+    def meter_of(code: str) -> Meter | None:
+        row = features[code].meter
+        return None if row is None else row.meter()
+
     holdings: dict[int, list[HoldingValue]] = defaultdict(list)
     for row in Holding.objects.of(tenant).filter(customer__in=ids):
         holdings[row.customer_id].append(row.holding())
@@ -75,16 +84,15 @@ def feature_terms(tenant: Tenant, customers: Sequence[Customer], at: datetime) -
         .filter(customer__in=ids, is_wallet_empty=True)
         .values_list("customer", flat=True)
     )
-    own, shared = _rules(tenant, customers)
+    rules = Rulebook(_rules(tenant, customers, holdings), at)
     grants: dict[tuple[int, str], list[GrantValue]] = defaultdict(list)
     zones = {customer.pk: customer.zone for customer in customers}
     for grant in Grant.objects.of(tenant).filter(customer__in=ids).select_related("feature"):
         grants[grant.customer_id, grant.feature.code].append(grant.grant(zones[grant.customer_id]))
     terms = {}
     for customer in customers:
-        held = holdings[customer.pk]
-        rules = [*shared, *own[customer.external_id]]
-        found = in_force(rules, customer=customer.external_id, holdings=held, at=at)
+        name, held = customer.external_id, holdings[customer.pk]
+        found = rules.in_force(name, held)
         active = [one for one in held if one.is_active]
         oldest = min(active, key=lambda one: (one.started_at, one.subscription), default=None)
         terms[customer.pk] = CustomerTerms(
@@ -93,50 +101,56 @@ def feature_terms(tenant: Tenant, customers: Sequence[Customer], at: datetime) -
             plan=", ".join(oldest.plans) if oldest else "",
             is_wallet_empty=customer.pk in empty,
             features={
-                code: _terms_of(customer, features[code], one, at)
+                code: _terms_of(features[code], meter_of(code), one, customer.zone, at)
                 for code, one in found.items()
+                # One that was made after the features were read is for the next time.
                 if code in features
             },
             next_change_at=_next_change(
-                rules, held, [one for code in found for one in grants[customer.pk, code]], at
+                rules.changes_at(name, held), [one for code in found for one in grants[customer.pk, code]], at
             ),
         )
     _grants_add(tenant, terms, grants, at)
     return terms
 
 
-def _rules(tenant: Tenant, customers: Sequence[Customer]) -> tuple[dict[str, list[Rule]], list[Rule]]:
-    """The rules of these customers' own, by external_id, and those of plans, offerings and contracts."""
-    is_own = Q(layer=Entitlement.Layer.CUSTOMER)
-    names = [customer.external_id for customer in customers]
-    rows = Entitlement.objects.of(tenant).select_related("feature").filter(~is_own | Q(owner__in=names))
-    own: dict[str, list[Rule]] = defaultdict(list)
-    shared = []
-    # Of two rules of one owner the later one replaces the earlier one, from its start on.
-    for row in rows.order_by("feature", "layer", "owner", "starts_at"):
-        (own[row.owner] if row.layer == Entitlement.Layer.CUSTOMER else shared).append(row.rule())
-    return {name: _replaced(own[name]) for name in names} | {}, _replaced(shared)
+def _rules(
+    tenant: Tenant, customers: Sequence[Customer], holdings: Mapping[int, Sequence[HoldingValue]]
+) -> list[Rule]:
+    """The rules that may say something of these customers: their own, and those of what they hold."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    owners[Entitlement.Layer.CUSTOMER] = {customer.external_id for customer in customers}
+    for held in holdings.values():
+        for holding in held:
+            for layer, owner in holding.owners:
+                owners[layer].add(owner)
+    is_theirs = Q()
+    for layer, names in owners.items():
+        is_theirs |= Q(layer=layer, owner__in=names)
+    rows = Entitlement.objects.of(tenant).select_related("feature").filter(feature__is_archived=False)
+    return _replaced([row.rule() for row in rows.filter(is_theirs)])
 
 
-def _replaced(rules: Sequence[Rule]) -> list[Rule]:
-    """Each rule ends where a later one of its owner begins."""
-    groups: dict[tuple[str, str, str], list[Rule]] = defaultdict(list)
+def _replaced(rules: Iterable[Rule]) -> list[Rule]:
+    """Of two rules of one owner the later one replaces the earlier one, from its start on."""
+    groups: dict[tuple[str, Owner], list[Rule]] = defaultdict(list)
     for rule in rules:
-        groups[rule.feature, rule.layer, rule.owner].append(rule)
+        groups[rule.feature, (rule.layer, rule.owner)].append(rule)
     ended = []
     for group in groups.values():
         group.sort(key=lambda one: (one.starts_at is not None, one.starts_at))
-        for rule, following in zip(group, [*group[1:], None], strict=True):
-            ends = [at for at in (rule.ends_at, following.starts_at if following else None) if at is not None]
+        for rule, following in pairwise(group):
+            ends = [at for at in (rule.ends_at, following.starts_at) if at is not None]
             ended.append(replace(rule, ends_at=min(ends, default=None)))
+        ended.append(group[-1])
     return ended
 
 
-def _terms_of(customer: Customer, feature: Feature, has: InForce, at: datetime) -> FeatureTerms:
+def _terms_of(
+    feature: Feature, meter: Meter | None, has: InForce, zone: ZoneInfo, at: datetime
+) -> FeatureTerms:
     """Without grants."""
-    span = span_at(has.window, at, customer.zone, has.billing)
-    meter = feature.meter.meter() if feature.meter is not None else None
-    return FeatureTerms(feature, meter, has, span, has.limit, has.limit)
+    return FeatureTerms(feature, meter, has, span_at(has.window, at, zone, has.billing), has.limit, has.limit)
 
 
 def _grants_add(
@@ -164,10 +178,7 @@ def _grants_add(
         )
 
 
-def _next_change(
-    rules: Sequence[Rule], held: Sequence[HoldingValue], grants: Sequence[GrantValue], at: datetime
-) -> datetime | None:
-    moments = [moment for rule in rules for moment in (rule.starts_at, rule.ends_at)]
+def _next_change(of_rules: datetime | None, grants: Sequence[GrantValue], at: datetime) -> datetime | None:
+    moments = [of_rules]
     moments += [moment for grant in grants for moment in (grant.next_fill_at(at), grant.ends_at)]
-    moments += [period.end for one in held for period in one.periods]
     return min((moment for moment in moments if moment is not None and moment > at), default=None)

@@ -51,8 +51,5 @@ def _columns(customer: Customer, one: HoldingValue) -> dict[str, object]:
         "contracts": list(one.contracts),
         "is_active": one.is_active,
         "started_at": one.started_at,
-        "boundaries": [
-            *(period.start for period in one.periods),
-            *(period.end for period in one.periods[-1:]),
-        ],
+        "boundaries": list(one.boundaries),
     }

@@ -41,14 +41,20 @@ def test_a_calendar_window_is_cut_in_the_customers_zone(unit, start, end, next_e
 
 
 def test_a_billing_window_is_the_subscriptions_period_and_the_month_where_there_is_none():
-    periods = (
-        Period(at("2026-02-15T00:00"), at("2026-03-15T00:00")),
-        Period(at("2026-03-15T00:00"), at("2026-04-15T00:00")),
-    )
-    span = span_at(Window(), at("2026-03-14T23:59"), UTC_ZONE, periods)
-    assert (span.resets_at, span.next_resets_at) == (at("2026-03-15T00:00"), at("2026-04-15T00:00"))
-    assert span_at(Window(), at("2026-03-15T00:00"), UTC_ZONE, periods).period == periods[1]
-    assert span_at(Window(), at("2026-03-15T00:00"), UTC_ZONE).resets_at == at("2026-04-01T00:00")
+    billing = (at("2026-02-15T00:00"), at("2026-03-15T00:00"), at("2026-04-15T00:00"))
+    span = span_at(Window(), at("2026-03-14T23:59"), UTC_ZONE, billing)
+    assert (span.period, span.resets_at, span.next_resets_at) == (Period(*billing[:2]), *billing[1:])
+    # A boundary belongs to the period that it begins; nobody knows of one after.
+    span = span_at(Window(), at("2026-03-15T00:00"), UTC_ZONE, billing)
+    assert (span.period, span.next_resets_at) == (Period(*billing[1:]), None)
+    # Before the first, after the last, and without any.
+    for moment, known in (
+        ("2026-02-14T23:59", billing),
+        ("2026-04-15T00:00", billing),
+        ("2026-03-15T00:00", ()),
+    ):
+        end = {"02": "2026-03-01", "03": "2026-04-01", "04": "2026-05-01"}[moment[5:7]]
+        assert span_at(Window(), at(moment), UTC_ZONE, known).resets_at == at(f"{end}T00:00")
 
 
 def test_fixed_sliding_and_for_ever():
