@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum, TextField
+from django.db import connection
+from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from aforo.kernel.periods import Period
@@ -51,14 +52,49 @@ def counted_events(
         )
 
 
-def events_summed(
-    *, tenant: Tenant, customer_id: int, metric: str, pieces: Iterable[Period]
-) -> tuple[int, Decimal]:
-    """How many events `counted_events` would give, and the sum of their quantities; added up by the store."""
-    found = _counted_rows(tenant, customer_id, metric, pieces, is_corrected=True).aggregate(
-        count=Count("*"), amount=Sum("quantity")
-    )
-    return found["count"], found["amount"] or Decimal(0)
+# Of many customers at once; the few corrected identities are hashed once, as below.
+_SUMMED = """
+WITH wanted AS (
+    SELECT place, context.id AS context, start_at, end_at
+    FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[])
+        AS part (place, customer, metric, start_at, end_at)
+    JOIN metering_usagecontext AS context
+        ON context.tenant_id = %s AND context.customer_id = customer AND context.metric = part.metric
+)
+SELECT place, count(*), sum(quantity) FROM wanted CROSS JOIN LATERAL (
+    SELECT identity, quantity FROM metering_event
+    WHERE tenant_id = %s AND context_id = context AND occurred_at >= start_at AND occurred_at < end_at
+) AS event
+WHERE identity NOT IN (
+    SELECT superseded FROM metering_correction
+    WHERE tenant_id = %s AND superseded_context_id IN (SELECT context FROM wanted)
+)
+GROUP BY place
+"""
+
+
+def events_summed(*, tenant: Tenant, parts: Sequence[tuple[int, str, Period]]) -> list[tuple[int, Decimal]]:
+    """Of each customer (its row), metric and period how many events `counted_events` would give, and the sum of their
+    quantities; one query, added up by the store.
+
+    Raises Problem events_archived.
+    """
+    sums = [(0, Decimal(0))] * len(parts)
+    if not parts:
+        return sums
+    archive_demand_rows(tenant, [period for _, _, period in parts])
+    columns = [
+        list(range(len(parts))),
+        [customer_id for customer_id, _, _ in parts],
+        [metric for _, metric, _ in parts],
+        [period.start for _, _, period in parts],
+        [period.end for _, _, period in parts],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_SUMMED, [*columns, tenant.pk, tenant.pk, tenant.pk])
+        for place, count, amount in cursor:
+            sums[place] = (count, amount)
+    return sums
 
 
 def _counted_rows(
