@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
+from aforo.kernel.clock import now
 from aforo.tenancy.models import Tenant
 
 from .models import Fact
 
 
-def fact_write(*, tenant: Tenant, topic: str, body: dict[str, Any]) -> Fact:
-    """Tell the topic's consumer, if the caller's transaction commits."""
-    return Fact.objects.create(tenant=tenant, topic=topic, body=body)
+def fact_write(
+    *, tenant: Tenant, topic: str, body: dict[str, Any], created_at: datetime | None = None
+) -> Fact:
+    """Tell the topic's consumer, if the caller's transaction commits.
+
+    created_at: of a fact that was taken and is handed on to the next turn; left out, now.
+    """
+    return Fact.objects.create(tenant=tenant, topic=topic, body=body, created_at=created_at or now())
 
 
 def facts_take(topic: str, count_max: int) -> list[Fact]:
