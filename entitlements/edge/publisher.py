@@ -9,18 +9,17 @@ everything.
 
 from __future__ import annotations
 
-import heapq
 import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import Error as StoreError
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef
+from django.db.models import Exists, F, Max, OuterRef, Q
 from redis import RedisError
 
 from aforo.kernel.clock import now
@@ -31,10 +30,11 @@ from metering.reading import is_outage
 
 from ..models import EdgeRecordKind, EdgeRecordRow, PublisherState
 from ..ports import standing_source
-from ..services.touched import TOUCHED
+from ..services.touched import TOUCHED, touched
 from .central import CentralSite
 from .compilation import customer_records, key_records, tenant_record
-from .feed import records_removed, records_write
+from .due import Due
+from .feed import records_write
 
 # PostgreSQL's advisory locks have two numbers; there is one publisher.
 LOCK = 0x6166_6570
@@ -46,9 +46,12 @@ REPAIR_EVERY_S = 30.0
 STATE_EVERY_S = 0.5
 FACTS_MAX = 500
 # Customers of one compilation, which is a fixed number of queries.
-CHUNK = 500
-# What a turn does of everything that is to be made anew; a change waits for no more than that.
-WALKED_MAX = 500
+CHUNK = 200
+# What a turn gives to changes that were told, to those that time makes, and to what is made anew; each is done with the
+# compilation that it is at. A change waits for no more than two turns, and the pause between them.
+TOLD_S = 0.1
+TIMED_S = 0.05
+WALK_S = 0.05
 # A transaction that changed a key may commit so long after its clock was read.
 KEYS_OVERLAP = timedelta(seconds=10)
 
@@ -79,11 +82,11 @@ class Publisher:
         self._walks: deque[_Walk] | None = None
         # Whether every record has been made once, so that what is missing does not exist.
         self._is_walked = False
-        self._due: list[tuple[datetime, int, int]] = []
+        self._due = Due()
         self._keys_since: datetime | None = None
         self._customers_since = 0
         self._customers_last = 0
-        self._due_s: dict[str, float] = {}
+        self._repair_due_s = self._state_due_s = 0.0
 
     def run(self) -> None:
         """Publish until told to stop. PostgreSQL or Redis away: wait, and go on when they are back."""
@@ -103,11 +106,19 @@ class Publisher:
                     _logger.warning("cannot publish, waiting: %s", trouble)
                 self._lock.let_go()
                 self._forget()
-            took_s = time.monotonic() - started_s
-            # No more than half of the time: the store has other things to do.
-            self._stop.wait(max(TURN_S, took_s) if self._lock.is_held else PAUSE_S)
+            self._stop.wait(self._pause_s(time.monotonic() - started_s))
         self._lock.let_go()
         _logger.info("publisher ends")
+
+    def _pause_s(self, took_s: float) -> float:
+        """After a turn. No more than half of the time is work: the store has other things to do."""
+        if not self._lock.is_held:
+            return PAUSE_S
+        # A repair that takes its thirty seconds takes no more from the decisions than it must.
+        is_late = bool(self._walks) and (
+            self._repair_due_s < time.monotonic() or not self._walks[0].is_repair
+        )
+        return took_s if is_late else max(TURN_S, took_s)
 
     def turn(self) -> None:
         """One turn. Raises django.db.Error where the store is away; a site that is away is tried again."""
@@ -130,9 +141,11 @@ class Publisher:
             if not self._is_site_away:
                 _logger.warning("central site away, waiting: %s", _first_line(error))
             self._is_site_away = True
-        if self._is_due("repair", REPAIR_EVERY_S) and not self._walks:
+        present_s = time.monotonic()
+        if self._repair_due_s <= present_s and not self._walks:
             self.repair()
-        if self._is_due("state", STATE_EVERY_S):
+        if self._state_due_s <= present_s:
+            self._state_due_s = present_s + STATE_EVERY_S
             self._state_write(turned_at=now())
 
     def publish(self) -> bool:
@@ -157,19 +170,47 @@ class Publisher:
         self._walks_start(is_repair=True)
         self._site.check()
 
+    def customers_compile(self, tenant: Tenant, customers: Sequence[Customer]) -> int:
+        """Make their records anew; returns how many of them say something new.
+
+        A customer of whom no record can be made keeps the one it has, and holds nobody up.
+        """
+        if not customers:
+            return 0
+        try:
+            with transaction.atomic():
+                return self._compiled_write(tenant, customers)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(customers) == 1:
+                _logger.exception("tenant=%s customer=%s cannot be published", tenant, customers[0].pk)
+                return 0
+        half = len(customers) // 2
+        return self.customers_compile(tenant, customers[:half]) + self.customers_compile(
+            tenant, customers[half:]
+        )
+
     # What is compiled
 
     def _facts_publish(self) -> None:
+        """Those of whom facts tell. Where they are too many for a turn, the others are told of again."""
+        customers: dict[int, set[int]] = defaultdict(set)
         with transaction.atomic():
             facts = facts_take(TOUCHED, FACTS_MAX)
-            customers: dict[int, set[int]] = defaultdict(set)
             for fact in facts:
                 if fact.body["customer_ids"] is None:
                     self._walk_anew(fact.tenant_id)
                 else:
                     customers[fact.tenant_id].update(fact.body["customer_ids"])
+            is_over, ends_s = False, time.monotonic() + TOLD_S
             for tenant_id, customer_ids in customers.items():
-                self._customers_write(Tenant.objects.get(pk=tenant_id), customer_ids)
+                tenant, left = Tenant.objects.get(pk=tenant_id), sorted(customer_ids)
+                while left and not is_over:
+                    self._customers_write(tenant, left[:CHUNK])
+                    left = left[CHUNK:]
+                    is_over = time.monotonic() >= ends_s
+                touched(tenant=tenant, customer_ids=left, since=facts[0].created_at)
 
     def _keys_publish(self) -> None:
         """The keys that changed, and their tenants, which may be new. What was deleted is found by the repair."""
@@ -180,62 +221,53 @@ class Publisher:
             for key in changed:
                 by_tenant[key.tenant].append(key)
             for tenant, keys in by_tenant.items():
-                records_write(tenant=tenant, records=[tenant_record(tenant), *key_records(keys)], at=at)
+                names = [key.public_id for key in keys]
+                published = EdgeRecordRow.objects.of(tenant).filter(
+                    Q(kind=EdgeRecordKind.TENANT) | Q(kind=EdgeRecordKind.KEY, name__in=names)
+                )
+                records = [tenant_record(tenant), *key_records(keys)]
+                records_write(tenant=tenant, records=records, published=published, at=at)
         self._keys_since = at
 
     def _customers_publish(self) -> None:
-        """Those that time has changed, and those that are new."""
-        customers: dict[int, set[int]] = defaultdict(set)
-        while self._due and self._due[0][0] <= now():
-            _, tenant_id, customer_id = heapq.heappop(self._due)
-            customers[tenant_id].add(customer_id)
+        """Those that are new, and those that time has changed; who is not reached is found by the next turn."""
         # Numbers are given before a commit, so that those since the repair before are looked at again.
         record = EdgeRecordRow.objects.filter(
             tenant=OuterRef("tenant"), kind=EdgeRecordKind.CUSTOMER, customer=OuterRef("external_id")
         )
         fresh = Customer.objects.filter(~Exists(record), pk__gt=self._customers_since).order_by("pk")
+        customers: dict[int, list[int]] = defaultdict(list)
         for tenant_id, customer_id in fresh.values_list("tenant", "pk")[:CHUNK]:
-            customers[tenant_id].add(customer_id)
+            customers[tenant_id].append(customer_id)
+        ends_s = time.monotonic() + TIMED_S
         for tenant in Tenant.objects.filter(pk__in=customers):
-            self._customers_write(tenant, customers[tenant.pk])
-
-    def _customers_write(self, tenant: Tenant, customer_ids: Collection[int]) -> int:
-        """Make these customers' records anew; returns how many of them say something new."""
-        ids = sorted(customer_ids)
-        return sum(
-            self._chunk_write(tenant, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK)
-        )
-
-    def _chunk_write(self, tenant: Tenant, customer_ids: Sequence[int]) -> int:
-        """As `_customers_write`; a customer of whom no record can be made keeps the one it has, and holds nobody up."""
-        try:
-            with transaction.atomic():
-                return self._compiled_write(tenant, customer_ids)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            if len(customer_ids) == 1:
-                _logger.exception("tenant=%s customer=%s cannot be published", tenant, customer_ids[0])
-                return 0
-        half = len(customer_ids) // 2
-        return self._chunk_write(tenant, customer_ids[:half]) + self._chunk_write(tenant, customer_ids[half:])
-
-    def _compiled_write(self, tenant: Tenant, customer_ids: Sequence[int]) -> int:
+            if time.monotonic() < ends_s:
+                self._customers_write(tenant, customers[tenant.pk])
         at = now()
-        customers = list(Customer.objects.of(tenant).filter(pk__in=customer_ids))
+        while time.monotonic() < ends_s and (due := self._due.take(at, CHUNK)):
+            tenant_id, customer_ids = due
+            self._customers_write(Tenant.objects.get(pk=tenant_id), customer_ids)
+
+    def _customers_write(self, tenant: Tenant, customer_ids: Sequence[int]) -> None:
+        """Make these customers' records anew, up to CHUNK of them."""
+        self.customers_compile(tenant, list(Customer.objects.of(tenant).filter(pk__in=customer_ids)))
+
+    def _compiled_write(self, tenant: Tenant, customers: Sequence[Customer]) -> int:
+        at = now()
         compiled = customer_records(tenant, customers, at)
-        names = [customer.external_id for customer in customers]
-        published = EdgeRecordRow.objects.of(tenant).filter(kind=EdgeRecordKind.FEATURE, customer__in=names)
-        gone = records_removed(published, compiled.records)
-        for customer_id, due_at in compiled.due.items():
-            heapq.heappush(self._due, (due_at, tenant.pk, customer_id))
-        return records_write(tenant=tenant, records=[*compiled.records, *gone], at=at)
+        for customer in customers:
+            self._due.put(tenant.pk, customer.pk, compiled.due.get(customer.pk))
+        published = EdgeRecordRow.objects.of(tenant).filter(
+            kind__in=[EdgeRecordKind.CUSTOMER, EdgeRecordKind.FEATURE],
+            customer__in=[customer.external_id for customer in customers],
+        )
+        return records_write(tenant=tenant, records=compiled.records, published=published, at=at)
 
     # All of it, anew
 
     def _walks_start(self, *, is_repair: bool = False) -> None:
-        """Make everything anew, tenant after tenant; what time will change is found again on the way."""
-        self._due = []
+        """Make everything anew, tenant after tenant."""
+        self._repair_due_s = time.monotonic() + REPAIR_EVERY_S
         last = Customer.objects.aggregate(last=Max("pk"))["last"] or 0
         self._customers_since, self._customers_last = self._customers_last or last, last
         self._walks.extend(_Walk(tenant, is_repair=is_repair) for tenant in Tenant.objects.order_by("pk"))
@@ -250,46 +282,40 @@ class Publisher:
 
     def _walk(self) -> None:
         """A turn's piece of what is to be made anew."""
-        left = WALKED_MAX
-        while self._walks and left > 0:
-            walk = self._walks[0]
-            ids = list(
-                Customer.objects.of(walk.tenant)
-                .filter(pk__gt=walk.after)
-                .order_by("pk")
-                .values_list("pk", flat=True)[:left]
-            )
-            with transaction.atomic():
-                count = self._customers_write(walk.tenant, ids)
-                if len(ids) < left:
-                    count += self._tenant_write(walk.tenant)
-            if len(ids) < left:
-                self._walks.popleft()
-            else:
-                walk.after = ids[-1]
-            # A tenant without customers is some work, too.
-            left -= len(ids) + 10
-            if walk.is_repair and count:
-                self._repaired(f"tenant {walk.tenant}", count)
+        is_over, ends_s = False, time.monotonic() + WALK_S
+        while self._walks and not is_over:
+            self._walk_on(self._walks[0])
+            is_over = time.monotonic() >= ends_s
             if not self._walks:
                 self._is_walked = True
                 self._state_write(repaired_at=now(), repairs=F("repairs") + 1)
 
+    def _walk_on(self, walk: _Walk) -> None:
+        """One compilation of a tenant that is made anew; with its last customers, what is not of customers."""
+        rows = Customer.objects.of(walk.tenant).filter(pk__gt=walk.after).order_by("pk")
+        customers = list(rows[:CHUNK])
+        is_last = len(customers) < CHUNK
+        with transaction.atomic():
+            count = self.customers_compile(walk.tenant, customers)
+            if is_last:
+                count += self._tenant_write(walk.tenant)
+        if is_last:
+            self._walks.popleft()
+        else:
+            walk.after = customers[-1].pk
+        if walk.is_repair and count:
+            self._repaired(f"tenant {walk.tenant}", count)
+
     def _tenant_write(self, tenant: Tenant) -> int:
-        """The tenant's own record, its keys, and what of it is gone."""
-        at = now()
-        keys = key_records(ApiKey.objects.of(tenant).select_related("tenant"))
-        published = EdgeRecordRow.objects.of(tenant)
-        gone = [
-            *records_removed(published.filter(kind=EdgeRecordKind.KEY), keys),
-            *records_removed(
-                published.filter(kind__in=[EdgeRecordKind.CUSTOMER, EdgeRecordKind.FEATURE]).exclude(
-                    customer__in=Customer.objects.of(tenant).values("external_id")
-                ),
-                (),
-            ),
-        ]
-        return records_write(tenant=tenant, records=[tenant_record(tenant), *keys, *gone], at=at)
+        """The tenant's own record and its keys; what there is of customers that are gone."""
+        at, published = now(), EdgeRecordRow.objects.of(tenant)
+        records = [tenant_record(tenant), *key_records(ApiKey.objects.of(tenant).select_related("tenant"))]
+        of_it = published.filter(kind__in=[EdgeRecordKind.TENANT, EdgeRecordKind.KEY])
+        customer = Customer.objects.filter(tenant=tenant, external_id=OuterRef("customer"))
+        gone = published.filter(~Exists(customer), kind__in=[EdgeRecordKind.CUSTOMER, EdgeRecordKind.FEATURE])
+        return records_write(tenant=tenant, records=records, published=of_it, at=at) + records_write(
+            tenant=tenant, records=(), published=gone, at=at
+        )
 
     # What others see of it
 
@@ -300,13 +326,6 @@ class Publisher:
     def _state_write(self, **changes: object) -> None:
         PublisherState.objects.get_or_create()
         PublisherState.objects.update(**changes)
-
-    def _is_due(self, name: str, every_s: float) -> bool:
-        present_s = time.monotonic()
-        if present_s < self._due_s.get(name, 0.0):
-            return False
-        self._due_s[name] = present_s + every_s
-        return True
 
 
 def _first_line(error: Exception) -> str:

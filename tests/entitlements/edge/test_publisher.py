@@ -6,20 +6,26 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from aforo.kernel.clock import clock_at, now
 from aforo.outbox.models import Fact
 from aforo.tenancy.models import ApiKey, Customer
 from aforo.tenancy.services.api_keys import api_key_create, api_key_revoke
+from aforo.tenancy.services.customers import customer_update
 from entitlements.decision import Ask, Reason
 from entitlements.edge import layout
 from entitlements.edge.publisher import Publisher
 from entitlements.models import EdgeRecordRow, Entitlement, Feature, PublisherState
 from entitlements.records import milliseconds
-from entitlements.services.entitlements import entitlement_create, entitlement_remove
+from entitlements.services.entitlements import entitlement_create, entitlement_edit, entitlement_remove
 from entitlements.services.features import edge_policy_set
+from entitlements.services.touched import touched
+from metering.batch import store
 from metering.models import Event
 from metering.services.corrections import event_void
+from metering.services.meters import meter_update
+from tests.metering.rows import call, submission
 from tests.workspaces import customer, meter
 
 from .shops import metered, published, shop, site
@@ -182,7 +188,8 @@ def test_a_site_that_was_never_filled_is_not_called_whole_before_everything_is_m
     acme = shop(used=0)
     for number in range(5):
         customer(acme.tenant, f"cust_{number}")
-    monkeypatch.setattr("entitlements.edge.publisher.WALKED_MAX", 2)
+    monkeypatch.setattr("entitlements.edge.publisher.CHUNK", 2)
+    monkeypatch.setattr("entitlements.edge.publisher.WALK_S", 0.0)
     publisher = Publisher()
     publisher.turn()
     assert not site().meta().is_complete
@@ -206,6 +213,74 @@ def test_usage_that_no_feature_counts_writes_no_fact():
     published()
     metered(acme, 2, metric="llm.tokens")
     assert Fact.objects.count() == 0
+
+
+def test_another_time_zone_and_another_meter_are_at_the_site_after_one_turn():
+    acme = shop(used=0)
+    entitlement_edit(
+        tenant=acme.tenant,
+        actor="ada",
+        entitlement_id=Entitlement.objects.get().pk,
+        window="CALENDAR",
+        window_unit="day",
+    )
+    publisher = published()
+    ends = asked().window_end_ms
+    customer_update(tenant=acme.tenant, external_id="cust_abc", timezone="Asia/Kolkata")
+    publisher.turn()
+    # Midnight in Kolkata, 5:30 before UTC, is sooner than that in UTC or a day later.
+    assert asked().window_end_ms - ends in (-19_800_000, 66_600_000)
+
+    store([submission(acme, [call("four", 4)])])
+    publisher.turn()
+    assert asked().used == 1
+    meter_update(tenant=acme.tenant, key="api.call", aggregation="SUM")
+    publisher.turn()
+    assert asked().used == 4
+
+
+def test_a_record_that_says_nothing_new_is_not_even_touched():
+    shop()
+    publisher = published()
+    where = "SELECT ctid, xmin, xmax FROM entitlements_edgerecordrow ORDER BY id"
+    with connection.cursor() as cursor:
+        before = cursor.execute(where).fetchall()
+        publisher.publish()
+        assert cursor.execute(where).fetchall() == before
+
+
+def test_a_record_that_somebody_changed_in_the_store_is_made_right_by_the_repair():
+    shop()
+    publisher = published()
+    EdgeRecordRow.objects.filter(kind="feature").update(body='{"type":"feature"}')
+    publisher.publish()
+    assert remaining() == 450
+    assert EdgeRecordRow.objects.filter(kind="feature", body__contains='"used":550').exists()
+
+
+def test_changes_that_are_too_many_for_a_turn_are_told_of_again_and_wait_since_then(monkeypatch):
+    acme = shop(used=0)
+    names = [f"cust_{number}" for number in range(5)]
+    ids = [customer(acme.tenant, name).pk for name in names]
+    publisher = published()
+    rules = [
+        Entitlement(
+            tenant=acme.tenant, feature=Feature.objects.get(), layer="CUSTOMER", owner=name, limit=Decimal(7)
+        )
+        for name in names
+    ]
+    Entitlement.objects.bulk_create(rules)
+    touched(tenant=acme.tenant, customer_ids=ids)
+    since = Fact.objects.get().created_at
+    monkeypatch.setattr("entitlements.edge.publisher.CHUNK", 2)
+    monkeypatch.setattr("entitlements.edge.publisher.TOLD_S", 0.0)
+    for known in (2, 4):
+        publisher.turn()
+        assert [asked(name).limit for name in names] == [7] * known + [None] * (5 - known)
+        fact = Fact.objects.get()
+        assert (fact.body, fact.created_at) == ({"customer_ids": ids[known:]}, since)
+    publisher.turn()
+    assert (asked("cust_4").limit, Fact.objects.count()) == (7, 0)
 
 
 def test_a_customer_of_whom_no_record_can_be_made_holds_nobody_up(caplog):
