@@ -11,7 +11,7 @@ from typing import Any
 
 from aforo.kernel.clock import now
 
-from . import batch, bill_run, can_access, growth, single
+from . import batch, bill_run, can_access, growth, publishing, single
 from .disk import fdatasync_ms
 from .stack import Stack, stack
 
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Stack], dict[str, Any]]] = {
     "ingest_single": single.measure,
     "ingest_batch": batch.measure,
     "can_access": can_access.measure,
+    "publishing": publishing.measure,
     "growth": growth.measure,
     "bill_run": bill_run.measure,
     "bill_run_killed": bill_run.measure_killed,

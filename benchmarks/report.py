@@ -150,6 +150,41 @@ def _can_access(found: dict[str, Any]) -> str:
     )
 
 
+def _publishing(found: dict[str, Any]) -> str:
+    us = found["compiled_cpu_us"]
+    cpu = ", ".join(f"{name} {seconds:g}" for name, seconds in found["cpu_s"].items() if seconds >= 0.01)
+    of_30_s = found["cpu_s"]["publisher"] + found["cpu_s"]["postgres"]
+    rows = [
+        ("customers a second whose records are made and compared", f"{found['compiled_per_s']:,}", "≥ 5,000"),
+        ("processor time of one: Python, PostgreSQL", f"{us['load']} µs, {us['postgres']} µs", ""),
+        (
+            "processor time of publisher and PostgreSQL in 30 s, one repair and five changes a second",
+            f"{of_30_s:.1f} s",
+            "",
+        ),
+        (
+            "a change's way to the site, p50 / p99, repairs included",
+            _ms(found, "change_p50_ms", "change_p99_ms"),
+            "< 1 s",
+        ),
+        ("an empty site filled, everything made for the first time", f"{found['filled_s']:g} s", ""),
+        (
+            "all usage by one query, as many records by COPY and HSET",
+            f"{found['floor_read_s']:g} s, {found['floor_write_s']:g} s",
+            "the floor",
+        ),
+        ("ratio to it of making all records anew", f"{found['ratio_floor']}", ""),
+    ]
+    return (
+        "## publishing\n\n"
+        f"{found['customers']:,} customers in four zones with a subscription each on one of three plans, {found['features']} "
+        "metered features with hard limits, buckets of 48 hours; one of ten has a limit of its own. The publisher of `make run` "
+        f"repairs every 30 s; {found['changes']} limits are edited one after the other meanwhile.\n\n"
+        + _table(rows)
+        + f"\nProcessor seconds in 30 s: {cpu}.\n"
+    )
+
+
 def _growth(found: dict[str, Any]) -> str:
     events = [f"{count:,}" for count in found["events"]]
     _plot("growth", pygal.Line, "Events a second, by events stored", events, {"stored": found["rate_per_s"]})
@@ -205,6 +240,7 @@ _SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "ingest_single": _single,
     "ingest_batch": _batch,
     "can_access": _can_access,
+    "publishing": _publishing,
     "growth": _growth,
     "bill_run": _bill_run,
     "bill_run_killed": _bill_run_killed,

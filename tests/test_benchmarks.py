@@ -54,6 +54,20 @@ CAN_ACCESS = {
     "ours_ms": [0.9, 3.2],
     "hello_ms": [0.3, 1.2],
 }
+PUBLISHING = {
+    "customers": 20_000,
+    "features": 2,
+    "filled_s": 12.0,
+    "compiled_per_s": 5_200,
+    "compiled_cpu_us": {"load": 120, "postgres": 70},
+    "cpu_s": {"postgres": 1.5, "publisher": 3.1, "web": 0.0},
+    "changes": 290,
+    "change_p50_ms": 160,
+    "change_p99_ms": 410,
+    "floor_read_s": 0.5,
+    "floor_write_s": 1.0,
+    "ratio_floor": 2.56,
+}
 
 
 def test_an_unknown_benchmark_is_named_with_those_there_are(capsys):
@@ -125,3 +139,16 @@ def test_the_page_says_how_long_a_decision_takes_beside_a_bare_hello(tmp_path, m
     assert "| ratio at p50 | 3.0 | ≤ 3.5 |" in page
     assert "| ratio of the two | 2.12 | ≤ 3 |" in page
     assert "a bare WSGI hello" in (tmp_path / "benchmarks" / "can_access.svg").read_text()
+
+
+def test_the_page_says_what_publishing_costs_and_how_long_a_change_takes(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    monkeypatch.setattr(report, "PLOTS", tmp_path / "benchmarks")
+
+    report.write({"machine": MACHINE, "publishing": PUBLISHING})
+
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| customers a second whose records are made and compared | 5,200 | ≥ 5,000 |" in page
+    # 3.1 and 1.5 of 30 s.
+    assert "| 4.6 s |" in page
+    assert "| 160 / 410 ms | < 1 s |" in page
