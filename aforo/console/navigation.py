@@ -51,7 +51,7 @@ _PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Edge": (
         ("Sites", "hub", "console-edge-sites"),
-        ("Quotas and leases", "pie_chart", "entitlements.quotapool"),
+        ("Quotas with leases", "pie_chart", "entitlements.quotapool"),
         ("Reconciliation", "fact_check", "console-edge-reconciliation"),
     ),
     "Margins": (

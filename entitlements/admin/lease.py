@@ -38,6 +38,9 @@ class SpreadList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        if not (self.query or self.has_active_filters):
+            # Nothing is left out, and the heading offers no way to all.
+            self.full_result_count = self.result_count
         self.result_list = list(self.result_list)
         if self.result_list:
             spread = pools_spread(tenant_of_request(request), self.result_list, now())
@@ -49,18 +52,26 @@ class LeaseInline(RowInline):
     model = Lease
     verbose_name_plural = "Leases, by site and the life of its memory"
     fields = readonly_fields = (
-        "edge",
-        "epoch",
+        "site",
+        "memory",
         "granted_units",
         "returned_units",
         "settled_units",
         "outstanding",
-        "is_recalled",
         "renewed_at",
+        "recall",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("pool__feature")
+
+    @display(description="Site")
+    def site(self, lease: Lease) -> str:
+        return lease.edge
+
+    @display(description="Memory")
+    def memory(self, lease: Lease) -> str:
+        return lease.epoch
 
     @display(description="Granted")
     def granted_units(self, lease: Lease) -> str:
@@ -77,6 +88,10 @@ class LeaseInline(RowInline):
     @display(description="Outstanding")
     def outstanding(self, lease: Lease) -> str:
         return _text(lease.pool, totals_of(lease).outstanding)
+
+    @display(description="Recalled")
+    def recall(self, lease: Lease) -> str:
+        return "another site wants units" if lease.is_recalled else "–"
 
 
 @admin.register(QuotaPool)

@@ -13,7 +13,7 @@ from .feature import Feature
 class QuotaPool(TenantRow):
     """A hard quota of one customer, feature and window; its row is the lock under which units are handed out.
 
-    window_end: as it was at the last renewal; a subscription that ends makes it an earlier one.
+    window_end: the latest that a renewal said: where a subscription has made it an earlier one since, units are out till then.
     """
 
     id = models.BigAutoField(primary_key=True)

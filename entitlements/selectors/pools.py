@@ -16,7 +16,7 @@ from aforo.tenancy.models import Tenant
 
 from ..leases import Totals, unallocated
 from ..models import Lease, QuotaPool
-from .terms import FeatureTerms, feature_terms
+from .terms import CustomerTerms, FeatureTerms, feature_terms
 from .usage import Asked, used_of
 
 
@@ -60,13 +60,13 @@ def pools_spread(tenant: Tenant, pools: Sequence[QuotaPool], at: datetime) -> di
     totals: dict[int, list[Totals]] = defaultdict(list)
     for lease in Lease.objects.of(tenant).filter(pool__in=[pool.pk for pool in pools]):
         totals[lease.pool_id].append(totals_of(lease))
-    used = used_of(tenant, [_asked(pool) for pool in pools])
+    in_force = [_in_force(pool, terms[pool.customer_id]) for pool in pools]
+    used = used_of(tenant, [_asked(pool, has) for pool, has in zip(pools, in_force, strict=True)])
     spread = {}
-    for pool, billed in zip(pools, used, strict=True):
-        has = terms[pool.customer_id].features.get(pool.feature.code)
+    for pool, has, billed in zip(pools, in_force, used, strict=True):
         outstanding = sum(one.outstanding for one in totals[pool.pk])
         places = pool.feature.decimal_places
-        if has is None or not is_leased(has) or has.window.period.start != pool.window_start:
+        if has is None:
             spread[pool.pk] = PoolSpread(places, billed, outstanding)
         else:
             quota = quota_of(has)
@@ -75,10 +75,16 @@ def pools_spread(tenant: Tenant, pools: Sequence[QuotaPool], at: datetime) -> di
     return spread
 
 
-def _asked(pool: QuotaPool) -> Asked:
-    meter = pool.feature.meter.meter()
-    window = Period(pool.window_start, pool.window_end)
-    return Asked(pool.customer_id, meter, window, pool.feature.decimal_places)
+def _in_force(pool: QuotaPool, terms: CustomerTerms) -> FeatureTerms | None:
+    """What the pool hands out from; None where its window has ended, or nothing limits it any more."""
+    has = terms.features.get(pool.feature.code)
+    is_present = has is not None and is_leased(has) and has.window.period.start == pool.window_start
+    return has if is_present else None
+
+
+def _asked(pool: QuotaPool, has: FeatureTerms | None) -> Asked:
+    window = Period(pool.window_start, pool.window_end) if has is None else has.window.period
+    return Asked(pool.customer_id, pool.feature.meter.meter(), window, pool.feature.decimal_places)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def _renewed(
     of_window = {"tenant": tenant, "customer": customer, "feature": has.feature, "window_start": start}
     QuotaPool.objects.get_or_create(**of_window, defaults={"window_end": end})
     pool = QuotaPool.objects.select_for_update().get(**of_window)
-    if pool.window_end != end:
+    if end > pool.window_end:
         pool.window_end = end
         pool.save(update_fields=["window_end"])
     Lease.objects.get_or_create(tenant=tenant, pool=pool, edge=edge, epoch=epoch)

@@ -14,7 +14,10 @@ from django.contrib import admin
 from playwright.sync_api import Page, expect
 
 from aforo.tenancy.admin.rows import TenantAdmin
+from aforo.tenancy.models import ApiKey
+from entitlements.edge.followers import follower_note
 from tests.console.workplace import furnish
+from tests.entitlements.edge.shops import published
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +62,8 @@ def test_an_empty_list_says_what_to_do(tenant, signed_in_page: Page):
 def test_every_page_fits_and_has_no_error(tenant, signed_in_page: Page):
     page = signed_in_page
     invoice = furnish(tenant)
+    published()
+    follower_note(tenant, str(ApiKey.objects.of(tenant).get().pk))
     rows = {}
     for path in (*PAGES, *LISTS, "tenancy/tenant/", "auth/user/"):
         looked_at(page, path)

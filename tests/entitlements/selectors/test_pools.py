@@ -67,12 +67,16 @@ def test_a_window_that_has_ended_keeps_its_bill_and_has_no_quota(acme: Workspace
         assert site_holdings_of(acme.tenant, now(), count_max=10) == []
 
 
-def test_the_end_of_a_window_follows_its_subscription(acme: Workspace):
+def test_the_end_of_a_window_is_the_latest_that_was_said(acme: Workspace):
     renewed(acme.tenant, "berlin", "b1")
-    pool = QuotaPool.objects.get()
-    QuotaPool.objects.update(window_end=pool.window_end + timedelta(days=7))
-    renewed(acme.tenant, "berlin", "b1", have=22)
-    assert QuotaPool.objects.get().window_end == pool.window_end
+    end = QuotaPool.objects.get().window_end
+    week = timedelta(days=7)
+    for before, after in ((end - week, end), (end + week, end + week)):
+        QuotaPool.objects.update(window_end=before)
+        renewed(acme.tenant, "berlin", "b1", have=22)
+        assert QuotaPool.objects.get().window_end == after
+    # What is billed is counted in the window as it is now.
+    assert spread(acme.tenant).billed == 550
 
 
 def test_a_site_that_lost_its_memory_holds_what_nobody_has_any_more(acme: Workspace):
