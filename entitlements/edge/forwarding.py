@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from aforo.kernel.clock import now
+from aforo.kernel.errors import Problem
 from aforo.kernel.identifiers import random_bits_63, uuid7
 from aforo.kernel.periods import instant_text
 from metering.compression import decompress
@@ -71,8 +72,9 @@ def events_read(
     for index, event in enumerate(raws):
         if not isinstance(event, dict):
             continue
-        if door == "meter" and "tenantId" in event:
-            event.setdefault("customer_id", event.pop("tenantId"))
+        if door == "meter" and (customer := event.pop("tenantId", None)) is not None:
+            # It means the customer at this door alone; one that is named otherwise, too, goes before it.
+            event |= {} if _says(event, ALIASES["customer_id"]) else {"customer_id": customer}
         # Under the names of its own shape: what a CloudEvent calls otherwise is a property.
         key_names, time_names = ALIASES["idempotency_key"], ALIASES["timestamp"]
         if is_cloud_event(event, content_type):
@@ -82,9 +84,19 @@ def events_read(
             event[key_names[0]] = given or f"{edge}:{uuid7()}"
         if not _says(event, time_names):
             event[time_names[0]] = instant_text(at)
-        if source is not None:
-            event.setdefault("source", source)
+        if source is not None and event.get("source") is None:
+            event["source"] = source
+    if raws.has_escapes:
+        _readable_demand(raws)
     return list(raws)
+
+
+def _readable_demand(events: Sequence[Any]) -> None:
+    try:
+        entry_pack(events)
+    except UnicodeEncodeError:
+        sentence = "has a text with half of a surrogate pair, which cannot be kept"
+        raise Problem("field_invalid", f"An event {sentence}.", errors={"event": [sentence]}) from None
 
 
 def key_of(event: Any) -> str | None:

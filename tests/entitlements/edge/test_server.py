@@ -149,6 +149,16 @@ def test_a_key_in_a_header_is_read_as_utf8_as_the_origin_does(site):
     assert [event["idempotency_key"] for event in site.spooled()] == ["cafe-é"]
 
 
+def test_a_text_that_no_disk_keeps_is_refused_with_its_reservation_untouched(site):
+    reservation, count = reserved(site)
+    use = {**USE, "reservationId": reservation, "properties": {"name": "\ud800"}}
+    status, _, problem = site.post("/v1/meter", use)
+    assert (status, problem["code"], list(problem["errors"])) == (422, "field_invalid", ["event"])
+    # It can be settled still.
+    assert site.post("/v1/meter", {**USE, "reservationId": reservation})[1]["Aforo-Reservation"] == "settled"
+    assert used(site) == count
+
+
 def test_a_cloud_event_in_headers_is_one(site):
     attributes = {"HTTP_CE_SPECVERSION": "1.0", "HTTP_CE_ID": "e1", "HTTP_CE_TYPE": "api.call"}
     status, _, _ = site.post("/v1/events", {"quantity": 2}, HTTP_CE_SUBJECT="cust_abc", **attributes)
