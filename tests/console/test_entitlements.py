@@ -121,6 +121,7 @@ def test_a_grant_is_given_and_taken_back(client, acme: Workspace):
     assert client.get(page("grant", "change", grant.pk)).status_code == 200
     listed = client.get(page("grant", "changelist"), {"state": "ACTIVE", "recurrence__exact": "month"})
     assert "every 3 months" in listed.content.decode()
+    assert [one.balance for one in listed.context["cl"].result_list] == [500]
     assert "every 3" not in client.get(page("grant", "changelist"), {"state": "REVOKED"}).content.decode()
     client.post(page("grant", "revoke", grant.pk))
     grant.refresh_from_db()
