@@ -73,7 +73,7 @@ class GrantAdmin(ActorAdmin):
     search_fields = ("customer__external_id", "feature__code", "reason")
     add_fieldsets = (
         (None, {"fields": (("customer", "feature"), ("amount", "priority"), "reason")}),
-        ("In force", {"fields": (("effective_at", "expires_at"),)}),
+        ("In force", {"fields": ("effective_at", "expires_at")}),
         ("Recurs", {"fields": (("recurrence", "recurrence_count"),)}),
         ("Rolls over", {"fields": (("max_rollover", "min_rollover"),)}),
     )
