@@ -6,7 +6,9 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from aforo.kernel.clock import clock_at, now
@@ -140,6 +142,24 @@ def test_quotas_are_found_by_site_customer_and_feature(client, acme: Workspace):
     assert [found(), found(site="berlin"), found(site="berl"), found(site="elsewhere")] == [1, 1, 0, 0]
     assert [found(customer="cust_abc"), found(customer="cust"), found(q="cust")] == [1, 0, 1]
     assert client.get(reverse("admin:entitlements_quotapool_add")).status_code == 403
+
+
+def test_a_page_of_quotas_takes_as_many_queries_as_one(client, acme: Workspace):
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(POOLS).status_code == 200
+        return len(queries)
+
+    leased(acme)
+    asked()
+    of_one = asked()
+    of = {"tenant": acme.tenant, "actor": "ada", "feature": "advanced_ai_search", "layer": "CUSTOMER"}
+    for name in ("cust_b", "cust_c"):
+        workspaces.customer(acme.tenant, name)
+        entitlement_create(**of, owner=name, limit=Decimal(100))
+        requests = [LeaseRequest(name, "advanced_ai_search")]
+        leases_renew(tenant=acme.tenant, edge="berlin", epoch="berlin-1", requests=requests)
+    assert asked() == of_one
 
 
 def test_nothing_is_compared_before_somebody_asks(client, acme: Workspace):
