@@ -11,7 +11,6 @@ intake id, which the writer tells from a client's retry.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from aforo.kernel.breaker import Breaker
 from aforo.kernel.clock import now
 from aforo.kernel.errors import Problem
 
@@ -37,8 +37,6 @@ from .spool import Spool, SpoolFull
 Durability = Literal["log", "log-everysec", "store", "spool"]
 
 FIELD = b"s"
-FAILURES_MAX = 3
-PAUSE_S = 1.0
 LOOK_EVERY_S = 1.0
 RETRY_AFTER_S = 2
 
@@ -109,35 +107,6 @@ def redis_of(url: str, timeout_s: float, **options: Any) -> Redis:
 
 class LogNotDurable(Exception):
     """The server does not write to disk before it answers, or does not say; the message is a sentence."""
-
-
-class Breaker:
-    """Lets calls through until three in a row have failed; then one a second, until one succeeds."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._due_s = 0.0
-
-    def lets_through(self) -> bool:
-        """Whether to try; asked once for each try."""
-        with self._lock:
-            if self._failures < FAILURES_MAX:
-                return True
-            if time.monotonic() < self._due_s:
-                return False
-            # This call is the probe; others wait for what becomes of it.
-            self._due_s = time.monotonic() + PAUSE_S
-            return True
-
-    def succeeded(self) -> None:
-        with self._lock:
-            self._failures = 0
-
-    def failed(self) -> None:
-        with self._lock:
-            self._failures += 1
-            self._due_s = time.monotonic() + PAUSE_S
 
 
 class Log:

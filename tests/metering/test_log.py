@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test import override_settings
 
+from aforo.kernel.breaker import PAUSE_S
 from aforo.kernel.errors import Problem
 from aforo.runtime.process import port_pick
 from aforo.runtime.valkey import EmbeddedValkey, command
@@ -116,7 +117,7 @@ def test_the_store_takes_over_while_the_log_is_down_and_gives_back(acme, own_log
     assert rows() == sent
     own_log.start()
     # The breaker is open for a second after the last try.
-    time.sleep(log.PAUSE_S + 0.05)
+    time.sleep(PAUSE_S + 0.05)
     assert log.append(submission(acme, call("k6"))) == "log"
 
 
