@@ -76,8 +76,6 @@ class Hot:
             return self._otherwise(environ, start_response)
         request_id = request_id_new()
         headers = {**self._headers[path], HEADER: request_id}
-        # What Django does at a request's start: a connection that broke or grew old is not used again.
-        close_old_connections()
         try:
             status, content = self._calls[path](environ, headers)
         except Exception as error:
@@ -95,6 +93,8 @@ class Hot:
 
 def _ingest(door: Door) -> Call:
     def answer(environ: Environ, headers: dict[str, str]) -> tuple[int, bytes]:
+        # What Django does at a request's start: a connection that broke or grew old is not used again.
+        close_old_connections()
         holder = key_holder(environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_X_TENANT_ID"))
         scope_demand(holder, SCOPE)
         allowance = key_rate_take(holder)
@@ -110,7 +110,7 @@ def _ingest(door: Door) -> Call:
 
 def _decision(decide: Callable[[EdgeHolder, Environ], Reply]) -> Call:
     def answer(environ: Environ, headers: dict[str, str]) -> tuple[int, bytes]:
-        holder, more = access.access_holder(environ)
+        holder, more = access.access_holder(environ, before_store=close_old_connections)
         headers |= more
         reply = decide(holder, environ)
         headers |= reply.headers

@@ -231,7 +231,7 @@ def told(held: Held, lease: LeaseRecord, window_start_ms: int | None) -> Held:
             held,
             granted=max(held.granted, lease.granted),
             settled=max(held.settled, lease.settled),
-            has_more=lease.has_more,
+            has_more=held.has_more if lease.has_more is None else lease.has_more,
         )
     return replace(
         held,
@@ -241,7 +241,7 @@ def told(held: Held, lease: LeaseRecord, window_start_ms: int | None) -> Held:
         returned=0,
         settled=lease.settled,
         taken=lease.settled,
-        has_more=lease.has_more,
+        has_more=lease.has_more is not False,
     )
 
 

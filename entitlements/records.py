@@ -64,8 +64,8 @@ class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     lease: its number in the store. edge, epoch: the site, and the life of its Redis, that hold it.
     granted: units handed out so far. settled: units of its reservations that are billed usage by now.
-    has_more: units of the quota are left that the site does not have. is_recalled: another site wants what this one does
-    not need.
+    has_more: units of the quota are left that the site does not have; None where nobody has counted.
+    is_recalled: another site wants what this one does not need.
     """
 
     lease: int
@@ -73,7 +73,7 @@ class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str
     granted: int
     settled: int
-    has_more: bool = True
+    has_more: bool | None = None
     is_recalled: bool = False
 
 

@@ -57,11 +57,14 @@ def refusal_of(
 
 
 def headers_of(
-    decision: Decision, *, limit: str | None, remaining: str | None, now_ms: int, margin_level: int = 0
+    decision: Decision, *, limit: str, remaining: str, now_ms: int, margin_level: int = 0
 ) -> dict[str, str]:
-    """What goes with every answer: limit, what is left, seconds until it starts anew, a warning of the margin guard."""
+    """What goes with every answer: limit, what is left, seconds until it starts anew, a warning of the margin guard.
+
+    limit, remaining: as they are shown; "" where there is no limit.
+    """
     headers = {}
-    if limit is not None and remaining is not None:
+    if limit:
         headers["X-Aforo-Limit"] = limit
         headers["X-Aforo-Remaining"] = remaining
     if decision.window_end_ms is not None:

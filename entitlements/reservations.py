@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .api.access import gate
+from .edge.central import central_gate
 
 
 class CentralDesk:
     def settle(self, *, tenant: str, reservation: str) -> str | None:
-        return gate().settle(tenant, reservation)
+        return central_gate().settle(tenant, reservation)
 
     def unsettle(self, *, tenant: str, reservation: str) -> None:
-        gate().unsettle(tenant, reservation)
+        central_gate().unsettle(tenant, reservation)

@@ -7,10 +7,8 @@ site's Redis is asked and nothing else; PostgreSQL only for a key that a site wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, ClassVar
 
-from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from redis import RedisError
 from rest_framework.request import Request
@@ -24,9 +22,9 @@ from aforo.http.rate_limit import rate_limit
 from aforo.kernel.errors import Problem
 from aforo.tenancy.services.api_keys import KeyHolder
 
-from ..edge.gate import Gate, Reply
-from ..edge.keys import EdgeHolder, EdgeKeys
-from ..edge.store import EdgeStore
+from ..edge.central import central_gate, central_keys
+from ..edge.gate import Reply
+from ..edge.keys import EdgeHolder
 from ..schemas import (
     AccessBatchSerializer,
     AccessDecisionsSerializer,
@@ -38,31 +36,22 @@ from ..schemas import (
 SCOPE = "ingest"
 
 
-@lru_cache(maxsize=4)
-def _store(url: str) -> EdgeStore:
-    return EdgeStore(url)
+def access_holder(
+    meta: Mapping[str, Any], *, before_store: Callable[[], object] = lambda: None
+) -> tuple[EdgeHolder, dict[str, str]]:
+    """Who a call acts for, and the headers of its rate limit.
 
-
-@lru_cache(maxsize=4)
-def _keys(store: EdgeStore) -> EdgeKeys:
-    return EdgeKeys(store)
-
-
-def central_store() -> EdgeStore:
-    """This process's client of the central site."""
-    return _store(settings.REDIS_URL)
-
-
-def access_holder(meta: Mapping[str, Any]) -> tuple[EdgeHolder, dict[str, str]]:
-    """Who a call acts for, and the headers of its rate limit. Raises Problem as of `key_holder`, and rate_limited."""
+    before_store: called before the database is asked, which is seldom.
+    Raises Problem as of `key_holder`, and rate_limited.
+    """
     authorization, tenant = meta.get("HTTP_AUTHORIZATION"), meta.get("HTTP_X_TENANT_ID")
-    store = central_store()
     try:
-        holder = _keys(store).holder(authorization, tenant)
+        holder = central_keys().holder(authorization, tenant)
     except RedisError:
         holder = None
     if holder is None:
         # Not told to the site yet, or nobody's; or the site cannot be asked.
+        before_store()
         holder = _held(key_holder(authorization, tenant))
     scope_demand(holder, SCOPE)
     if holder.rate_limit_per_s is None:
@@ -72,23 +61,17 @@ def access_holder(meta: Mapping[str, Any]) -> tuple[EdgeHolder, dict[str, str]]:
 
 
 def _held(holder: KeyHolder) -> EdgeHolder:
-    tenant = f"{holder.tenant.slug}/{holder.tenant.environment}"
-    return EdgeHolder(str(holder.key_id), tenant, holder.scopes, holder.rate_limit_per_s)
-
-
-def gate() -> Gate:
-    """The calls of the central site."""
-    return Gate(central_store())
+    return EdgeHolder(str(holder.key_id), holder.tenant.path, holder.scopes, holder.rate_limit_per_s)
 
 
 def can_access(holder: EdgeHolder, meta: Mapping[str, Any]) -> Reply:
     """Raises Problem for a body that makes no sense, and with `?enforce=true` for a refusal."""
     is_enforced = "enforce=true" in (meta.get("QUERY_STRING") or "").split("&")
-    return gate().can_access(holder.tenant, _body(meta), is_enforced=is_enforced)
+    return central_gate().can_access(holder.tenant, _body(meta), is_enforced=is_enforced)
 
 
 def can_access_batch(holder: EdgeHolder, meta: Mapping[str, Any]) -> Reply:
-    return gate().can_access_batch(holder.tenant, _body(meta))
+    return central_gate().can_access_batch(holder.tenant, _body(meta))
 
 
 # What aforo/hot.py answers by itself.
@@ -178,7 +161,7 @@ class ReservationView(AccessView):
         responses={200: ReservationEndSerializer, **problems("not_found")},
     )
     def delete(self, request: Request, reservation_id: str) -> Response:
-        return self.replied(request, gate().release(request.user.tenant, reservation_id))
+        return self.replied(request, central_gate().release(request.user.tenant, reservation_id))
 
 
 class ReservationSettleView(AccessView):
@@ -191,4 +174,4 @@ class ReservationSettleView(AccessView):
         responses={200: ReservationEndSerializer, **problems("not_found")},
     )
     def post(self, request: Request, reservation_id: str) -> Response:
-        return self.replied(request, gate().settled(request.user.tenant, reservation_id))
+        return self.replied(request, central_gate().settled(request.user.tenant, reservation_id))

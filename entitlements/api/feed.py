@@ -15,7 +15,7 @@ from aforo.http.documentation import problems
 from aforo.kernel.clock import now
 from aforo.kernel.periods import instant_text
 
-from ..edge.feed import changes_after, tenant_text
+from ..edge.feed import changes_after
 from ..edge.followers import follower_note
 from ..selectors.publishing import published_age_ms
 
@@ -102,7 +102,7 @@ class ChangesView(APIView):
             follower_note(tenant, str(request.user.key_id))
         return Response(
             {
-                "tenant": tenant_text(tenant),
+                "tenant": tenant.path,
                 "records": msgspec.to_builtins(page),
                 "cursor": page[-1].version if page else asked["after"],
                 "has_more": len(found) > len(page),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 
 from django.conf import settings
 from django.db import Error as StoreError
@@ -11,12 +12,15 @@ from django.db import connections
 
 from aforo.kernel.clock import now
 from aforo.tenancy.models import Tenant
+from aforo.tenancy.models.tenant import path_parts
 
 from ..records import milliseconds
 from ..renewals import LeaseReply, LeaseRequest
 from ..services.leases import leases_renew
 from .feed import changes_after
+from .gate import Gate
 from .keeper import Keeper
+from .keys import EdgeKeys
 from .layout import record_key
 from .store import EdgeStore
 
@@ -25,11 +29,36 @@ PAGE = 1_000
 PAGES_MAX = 10
 
 
+def central_store() -> EdgeStore:
+    """This process's client of the central site."""
+    return _store(settings.REDIS_URL)
+
+
+def central_keys() -> EdgeKeys:
+    """The API keys as the central site knows them."""
+    return _keys(central_store())
+
+
+def central_gate() -> Gate:
+    """The calls of the central site."""
+    return Gate(central_store())
+
+
+@lru_cache(maxsize=4)
+def _store(url: str) -> EdgeStore:
+    return EdgeStore(url)
+
+
+@lru_cache(maxsize=4)
+def _keys(store: EdgeStore) -> EdgeKeys:
+    return EdgeKeys(store)
+
+
 class PlainCentre:
     """Hands out units to the central site, by plain calls."""
 
     def renew(self, tenant: str, edge: str, epoch: str, requests: Sequence[LeaseRequest]) -> list[LeaseReply]:
-        slug, _, environment = tenant.rpartition("/")
+        slug, environment = path_parts(tenant)
         row = Tenant.objects.get(slug=slug, environment=environment)
         return leases_renew(tenant=row, edge=edge, epoch=epoch, requests=requests)
 

@@ -27,7 +27,6 @@ from ..selectors.leases import leases_of
 from ..selectors.margin import margin_standing
 from ..selectors.terms import CustomerTerms, FeatureTerms, feature_terms
 from ..selectors.usage import Asked, used_of
-from .feed import tenant_text
 
 # A sliding window moves all the time; what has left it is seen so late, or by the next usage.
 SLIDING_EVERY = timedelta(seconds=5)
@@ -45,7 +44,7 @@ def tenant_record(tenant: Tenant) -> TenantRecord:
     policy = edge_policy_for(tenant)
     features = list(features_for(tenant, is_archived=False).order_by("code"))
     return TenantRecord(
-        tenant=tenant_text(tenant),
+        tenant=tenant.path,
         version=0,
         on_unknown=policy.on_unknown,
         max_stale_s=policy.max_stale_s,
@@ -61,7 +60,7 @@ def key_records(keys: Iterable[ApiKey]) -> list[EdgeRecord]:
             public_id=key.public_id,
             version=0,
             secret_hash=key.secret_hash,
-            tenant=tenant_text(key.tenant),
+            tenant=key.tenant.path,
             key_id=str(key.pk),
             scopes=tuple(key.scopes),
             rate_limit_per_s=key.rate_limit_per_s,
@@ -126,7 +125,7 @@ def _customer(
             "downgrades": dict(margin.downgrades),
         }
     return CustomerRecord(
-        tenant=tenant_text(tenant),
+        tenant=tenant.path,
         customer=customer.external_id,
         version=0,
         as_of_ms=0,
@@ -157,7 +156,7 @@ def _feature(
         if feature.window.next_resets_at is not None:
             told["next_window_end_ms"] = milliseconds(feature.window.next_resets_at)
     return FeatureRecord(
-        tenant=tenant_text(tenant),
+        tenant=tenant.path,
         customer=customer.external_id,
         feature=code,
         version=0,

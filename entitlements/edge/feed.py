@@ -32,11 +32,6 @@ SET version = excluded.version, as_of = excluded.as_of, body = excluded.body
 """
 
 
-def tenant_text(tenant: Tenant) -> str:
-    """acme_corp/live: how the edge names a tenant."""
-    return f"{tenant.slug}/{tenant.environment}"
-
-
 def records_write(
     *, tenant: Tenant, records: Iterable[EdgeRecord], published: QuerySet[EdgeRecordRow], at: datetime
 ) -> int:

@@ -6,27 +6,24 @@ Kept in the central site's Redis for a day and nowhere else: it is for people to
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import cache
 
-from django.conf import settings
-from redis import Redis, RedisError
+from redis import RedisError
 
 from aforo.kernel.clock import now
 from aforo.tenancy.models import Tenant
 
 from ..records import milliseconds
 from . import layout
-from .feed import tenant_text
-from .store import TIMEOUT_S
+from .central import central_store
 
 KEPT = timedelta(days=1)
 
 
 def follower_note(tenant: Tenant, key_id: str) -> None:
     """Whoever asks with this key has every record as of now. A Redis that does not answer keeps no note."""
-    name = layout.followers_key(tenant_text(tenant))
+    name = layout.followers_key(tenant.path)
     try:
-        with _redis(settings.REDIS_URL).pipeline(transaction=False) as pipeline:
+        with central_store().redis.pipeline(transaction=False) as pipeline:
             pipeline.hset(name, key_id, milliseconds(now()))
             pipeline.expire(name, KEPT)
             pipeline.execute()
@@ -40,11 +37,6 @@ def followers_of(tenant: Tenant) -> dict[str, datetime]:
 
     Raises redis.RedisError where the site does not answer.
     """
-    found = _redis(settings.REDIS_URL).hgetall(layout.followers_key(tenant_text(tenant)))
+    found = central_store().redis.hgetall(layout.followers_key(tenant.path))
     followers = {key.decode(): datetime.fromtimestamp(int(at_ms) / 1000, UTC) for key, at_ms in found.items()}
     return {key: at for key, at in followers.items() if now() - at < KEPT}
-
-
-@cache
-def _redis(url: str) -> Redis:
-    return Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)

@@ -17,7 +17,7 @@ from typing import Any
 from redis import RedisError
 
 from aforo.kernel.clock import now
-from aforo.kernel.decimals import EXACT, plain
+from aforo.kernel.decimals import EXACT
 from aforo.kernel.errors import Problem
 from aforo.kernel.periods import instant_text
 from aforo.kernel.texts import is_storable
@@ -25,6 +25,7 @@ from metering.meters import NotANumber, number_of
 from metering.strict_json import check_shape, read_json
 
 from ..decision import DRY_RETRY_AFTER_S, Ask, Reservation
+from ..records import milliseconds, units_text
 from ..refusals import headers_of, refusal_of
 from .store import Answer, EdgeStore
 
@@ -168,7 +169,7 @@ class Gate:
         )
 
     def _now_ms(self) -> int:
-        return int(self._clock().timestamp() * 1000)
+        return milliseconds(self._clock())
 
 
 class _asked:
@@ -260,11 +261,10 @@ def document_of(check: Check, answer: Answer, now_ms: int) -> dict[str, Any]:
 def reply_headers(answer: Answer, now_ms: int) -> dict[str, str]:
     """What goes with the document."""
     decision = answer.decision
-    has_limit = decision.limit is not None
     return headers_of(
         decision,
-        limit=_shown(decision.limit, answer.places) if has_limit else None,
-        remaining=_shown(decision.remaining, answer.places) if has_limit else None,
+        limit=_shown(decision.limit, answer.places),
+        remaining=_shown(decision.remaining, answer.places),
         now_ms=now_ms,
         margin_level=answer.margin_level,
     )
@@ -340,7 +340,7 @@ def _number(scaled: int | None, places: int) -> int | str | None:
 
 
 def _shown(scaled: int | None, places: int) -> str:
-    return "" if scaled is None else plain(EXACT.scaleb(Decimal(scaled), -places))
+    return "" if scaled is None else units_text(scaled, places)
 
 
 def _instant(at_ms: int | None) -> str | None:

@@ -68,7 +68,7 @@ class Keeper:
                 if _is_dry(request, reply):
                     name = (tenant, request.customer, request.feature)
                     self._dry[name] = (now_s + DRY_PAUSE_S, request.returned)
-                if reply.lease is not None and reply.lease.epoch == self._store.meta().epoch:
+                if reply.lease is not None:
                     self._store.lease_apply(
                         tenant, reply.customer, reply.feature, reply.window_start_ms, reply.lease
                     )

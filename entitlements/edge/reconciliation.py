@@ -18,7 +18,6 @@ from aforo.tenancy.models import Customer, Tenant
 from ..records import milliseconds, units_text
 from ..selectors.terms import FeatureTerms, feature_terms
 from ..selectors.usage import Asked, used_by_events, used_of
-from .feed import tenant_text
 from .store import Counted, EdgeStore
 
 
@@ -90,7 +89,7 @@ def edge_reconcile(
     ]
     # The site first, which follows the others: what comes in meanwhile is drift of a moment, and not of more.
     names = [(customer.external_id, code) for customer, code, _ in metered]
-    at_site = EdgeStore(settings.REDIS_URL).counted(tenant_text(tenant), names)
+    at_site = EdgeStore(settings.REDIS_URL).counted(tenant.path, names)
     by_buckets = used_of(tenant, asked)
     return [
         _reconciled(name, of, one, used_by_events(tenant, one), counted, site)

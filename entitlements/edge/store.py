@@ -6,20 +6,26 @@ No rules of its own: what is decided stands in `decide.lua`, what a record is in
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from redis import ConnectionError as ConnectionLost
 from redis import Redis
+from redis import TimeoutError as AnswerLate
+from redis.backoff import NoBackoff
 from redis.commands.core import Script
+from redis.retry import Retry
 
+from aforo.kernel.breaker import Breaker
 from aforo.kernel.identifiers import random_text
 
 from ..decision import Ask, Decision, Reason, Reservation, Site
 from ..records import EdgeRecord, FeatureRecord, KeyRecord, LeaseRecord, TenantRecord
 from . import layout
+from .line import Line
 
 # The way of the keys and fields; a site of another one is filled anew.
 SCHEMA = "1"
@@ -36,7 +42,10 @@ if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return 1
 """
+_META_FIELDS = ("schema", "epoch", "complete", "synced_at", "cursor")
 _FOLDER = Path(__file__).parent
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +103,21 @@ class Counted:
 class EdgeStore:
     """The Redis of a site; safe between threads. url: as redis://host:port/0.
 
-    Every method raises redis.RedisError where the server does not answer.
+    Every method raises redis.RedisError where the server does not answer; what a caller waits for raises it at once where three
+    such calls in a row were in vain, and asks again after a second.
     """
 
     def __init__(self, url: str, *, edge: str = "central", timeout_s: float = TIMEOUT_S) -> None:
         self.edge = edge
-        self.redis: Redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+        # Whether a command is repeated is decided here: given back twice, a unit could be used twice.
+        self.redis: Redis = Redis.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._line = Line(self.redis)
+        self._breaker = Breaker()
         self._decide = self._script("decide")
         self._reservation = self._script("reservation")
         self._apply = self._script("apply")
@@ -114,19 +132,23 @@ class EdgeStore:
 
     def decide(self, tenant: str, customer: str, feature: str, ask: Ask) -> Answer:
         """One decision: one script, one slot."""
-        decided = answer_of(self._decide(**self._call(tenant, customer, feature, ask)))
-        if decided.decision.reason in _OF_COMPLETENESS and self._site_has_changed(tenant):
-            decided = answer_of(self._decide(**self._call(tenant, customer, feature, ask)))
-        if decided.decision.is_low:
+        answer = self._decided(tenant, customer, feature, ask)
+        if answer.decision.reason in _OF_COMPLETENESS and self._site_has_changed(tenant):
+            answer = self._decided(tenant, customer, feature, ask)
+        if answer.decision.is_low:
             self.redis.sadd(layout.WANTS, layout.want(tenant, customer, feature))
-        return decided
+        return answer
+
+    def _decided(self, tenant: str, customer: str, feature: str, ask: Ask) -> Answer:
+        keys, args = self._call(tenant, customer, feature, ask)
+        return answer_of(self._asked(lambda: self._line.run(self._decide, keys, args)))
 
     def decide_each(self, tenant: str, asks: Sequence[tuple[str, str, Ask]]) -> list[Answer]:
         """Many decisions in one round trip, in order; each by itself. asks: customer, feature and ask."""
         with self.redis.pipeline(transaction=False) as pipeline:
             for customer, feature, ask in asks:
-                self._decide(**self._call(tenant, customer, feature, ask), client=pipeline)
-            answers = [answer_of(one) for one in pipeline.execute()]
+                self._decide(*self._call(tenant, customer, feature, ask), client=pipeline)
+            answers = [answer_of(one) for one in self._asked(pipeline.execute)]
         low = [
             layout.want(tenant, customer, feature)
             for (customer, feature, _), one in zip(asks, answers, strict=True)
@@ -143,31 +165,40 @@ class EdgeStore:
     def _site_has_changed(self, tenant: str) -> bool:
         """Whether the site says another thing of itself than was trusted; it may have been emptied within the second."""
         trusted = self._known(tenant)
-        read = self._site_read(tenant)
-        self._sites[tenant] = (time.monotonic(), read)
-        return (read.is_complete, read.tenant) != (trusted.is_complete, trusted.tenant)
+        read = self._site_keep(tenant, trusted)
+        return (read.is_complete, read.document) != (trusted.is_complete, trusted.document)
 
-    def _call(self, tenant: str, customer: str, feature: str, ask: Ask) -> dict[str, list[Any]]:
+    def _asked(self, call: Callable[[], T]) -> T:
+        if not self._breaker.lets_through():
+            raise ConnectionLost("The site's Redis did not answer before, and is asked again in a second.")
+        try:
+            answer = call()
+        except (ConnectionLost, AnswerLate):
+            self._breaker.failed()
+            raise
+        self._breaker.succeeded()
+        return answer
+
+    def _call(self, tenant: str, customer: str, feature: str, ask: Ask) -> tuple[list[str], list[str | int]]:
+        """Keys and arguments of `decide.lua`."""
         site = self.site(tenant, feature, ask.now_ms)
-        return {
-            "keys": [
-                layout.customer_key(tenant, customer),
-                layout.feature_key(tenant, customer, feature),
-                layout.reservations_key(tenant, customer, feature),
-            ],
-            "args": [
-                ask.now_ms,
-                ask.quantity,
-                int(ask.is_reserving),
-                ask.ttl_ms,
-                ask.nonce or (random_text(NONCE_LENGTH) if ask.is_reserving else ""),
-                int(site.is_complete),
-                site.age_ms,
-                int(site.on_unknown == "allow"),
-                site.max_stale_ms,
-                int(site.is_feature_known),
-            ],
-        }
+        keys = [
+            layout.customer_key(tenant, customer),
+            layout.feature_key(tenant, customer, feature),
+            layout.reservations_key(tenant, customer, feature),
+        ]
+        return keys, [
+            ask.now_ms,
+            ask.quantity,
+            int(ask.is_reserving),
+            ask.ttl_ms,
+            ask.nonce or (random_text(NONCE_LENGTH) if ask.is_reserving else ""),
+            int(site.is_complete),
+            site.age_ms,
+            int(site.on_unknown == "allow"),
+            site.max_stale_ms,
+            int(site.is_feature_known),
+        ]
 
     def site(self, tenant: str, feature: str, now_ms: int) -> Site:
         """The site's state as clients know it: read once a second, and not for each decision."""
@@ -184,21 +215,27 @@ class EdgeStore:
     def _known(self, tenant: str) -> _SiteKnown:
         known_at_s, known = self._sites.get(tenant, (0.0, None))
         if known is None or time.monotonic() - known_at_s > TRUST_S:
-            known = self._site_read(tenant)
-            if len(self._sites) >= TENANTS_KEPT_MAX:
-                self._sites.clear()
-            self._sites[tenant] = (time.monotonic(), known)
+            known = self._site_keep(tenant, known)
         return known
 
-    def _site_read(self, tenant: str) -> _SiteKnown:
-        meta = self.meta()
-        document = self.redis.hget(layout.tenant_key(tenant), "document")
-        record = (
-            TenantRecord(tenant=tenant, version=0)
-            if document is None
-            else msgspec.json.decode(document, type=TenantRecord)
-        )
-        return _SiteKnown(record, meta.is_complete, meta.synced_at_ms)
+    def _site_keep(self, tenant: str, before: _SiteKnown | None) -> _SiteKnown:
+        """Read what the site says of itself and of the tenant, and trust it from now on."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            pipeline.hmget(layout.META, *_META_FIELDS)
+            pipeline.hget(layout.tenant_key(tenant), "document")
+            found, document = self._asked(pipeline.execute)
+        meta = _meta(found)
+        if before is not None and before.document == document:
+            record = before.tenant
+        elif document is None:
+            record = TenantRecord(tenant=tenant, version=0)
+        else:
+            record = msgspec.json.decode(document, type=TenantRecord)
+        if len(self._sites) >= TENANTS_KEPT_MAX:
+            self._sites.clear()
+        known = _SiteKnown(document, record, meta.is_complete, meta.synced_at_ms)
+        self._sites[tenant] = (time.monotonic(), known)
+        return known
 
     def decision_without_site(self, tenant: str) -> Answer:
         """What is answered where the site's Redis cannot be asked: the policy that was last known, or allow."""
@@ -223,7 +260,7 @@ class EdgeStore:
             layout.feature_key(tenant, customer, feature),
             layout.reservations_key(tenant, customer, feature),
         ]
-        return bool(self._reservation(keys=keys, args=[settles, id, now_ms]))
+        return bool(self._asked(lambda: self._reservation(keys=keys, args=[settles, id, now_ms])))
 
     # Records
 
@@ -236,7 +273,7 @@ class EdgeStore:
                 fields = layout.record_fields(record)
                 lease = _lease_of(record, self.edge, epoch)
                 self._apply(
-                    keys=[layout.record_key(record)],
+                    keys=[layout.record_key(record), layout.META],
                     args=[
                         record.version,
                         len(fields),
@@ -256,10 +293,10 @@ class EdgeStore:
     def lease_apply(
         self, tenant: str, customer: str, feature: str, window_start_ms: int | None, lease: LeaseRecord
     ) -> None:
-        """Take a lease's totals over, as the centre answered them."""
+        """Take a lease's totals over, as the centre answered them; one of another life of the memory says nothing."""
         # Of version 0, so that the record itself is left as it is.
         self._apply(
-            keys=[layout.feature_key(tenant, customer, feature)],
+            keys=[layout.feature_key(tenant, customer, feature), layout.META],
             args=[0, 0, *_lease_cells(lease, window_start_ms)],
         )
 
@@ -295,22 +332,13 @@ class EdgeStore:
         return counted
 
     def api_key(self, public_id: str) -> KeyRecord | None:
-        document = self.redis.hget(layout.api_key_key(public_id), "document")
+        document = self._asked(lambda: self.redis.hget(layout.api_key_key(public_id), "document"))
         return None if document is None else msgspec.json.decode(document, type=KeyRecord)
 
     # The site itself
 
     def meta(self) -> Meta:
-        found = self.redis.hmget(layout.META, "schema", "epoch", "complete", "synced_at", "cursor")
-        schema, epoch, complete, synced_at, cursor = [None if one is None else one.decode() for one in found]
-        if schema != SCHEMA:
-            return Meta()
-        return Meta(
-            epoch=epoch or "",
-            is_complete=complete == "1",
-            synced_at_ms=int(synced_at) if synced_at else None,
-            cursor=int(cursor or 0),
-        )
+        return _meta(self.redis.hmget(layout.META, *_META_FIELDS))
 
     def epoch_ensure(self) -> str:
         """The name of this life of the site's memory, given now where it is a new one."""
@@ -361,9 +389,22 @@ class EdgeStore:
 
 @dataclass(frozen=True, slots=True)
 class _SiteKnown:
+    document: bytes | None
     tenant: TenantRecord
     is_complete: bool
     synced_at_ms: int | None
+
+
+def _meta(found: Sequence[bytes | None]) -> Meta:
+    schema, epoch, complete, synced_at, cursor = [None if one is None else one.decode() for one in found]
+    if schema != SCHEMA:
+        return Meta()
+    return Meta(
+        epoch=epoch or "",
+        is_complete=complete == "1",
+        synced_at_ms=int(synced_at) if synced_at else None,
+        cursor=int(cursor or 0),
+    )
 
 
 def _lease_of(record: EdgeRecord, edge: str, epoch: str) -> list[str | int]:
@@ -385,8 +426,9 @@ def _lease_cells(lease: LeaseRecord, window_start_ms: int | None) -> list[str | 
         layout.cell(window_start_ms),
         lease.granted,
         lease.settled,
-        int(lease.has_more),
+        "" if lease.has_more is None else int(lease.has_more),
         int(lease.is_recalled),
+        lease.epoch,
     ]
 
 

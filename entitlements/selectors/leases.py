@@ -35,7 +35,7 @@ def leases_of(tenant: Tenant, pools: Sequence[PoolName]) -> dict[PoolName, tuple
     return {name: tuple(leases) for name, leases in found.items()}
 
 
-def lease_record(row: Lease, *, has_more: bool = True) -> LeaseRecord:
+def lease_record(row: Lease, *, has_more: bool | None = None) -> LeaseRecord:
     return LeaseRecord(
         lease=row.pk,
         edge=row.edge,

@@ -57,7 +57,7 @@ def _reserved(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The same for a use that was reserved: its reservation is settled first, and given back where the event is none."""
     body, reservation = _without_reservation(body)
-    desk, tenant = reservation_desk(), f"{holder.tenant.slug}/{holder.tenant.environment}"
+    desk, tenant = reservation_desk(), holder.tenant.path
     settled = desk.settle(tenant=tenant, reservation=reservation)
     envelope = _envelope(meta, "meter", is_strict=_flag(query, "strict"))
     is_counted = False

@@ -17,7 +17,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from aforo.kernel.clock import clock_at
 from billing.services.bill_runs import bill_run_work
-from entitlements.api.access import central_store
+from entitlements.edge.central import central_store
 from entitlements.records import CustomerRecord, FeatureRecord
 from entitlements.services.margin_guard import margins_evaluate
 from metering.writer import Writer

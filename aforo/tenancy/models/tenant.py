@@ -46,5 +46,16 @@ class Tenant(models.Model):
         return f"{self.slug} ({self.environment})"
 
     @property
+    def path(self) -> str:
+        """acme_corp/live: both names as one, where a tenant is named without its row."""
+        return f"{self.slug}/{self.environment}"
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+
+def path_parts(path: str) -> tuple[str, str]:
+    """Slug and environment of a tenant's path."""
+    slug, _, environment = path.rpartition("/")
+    return slug, environment

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import permutations
 
 import msgspec
 import pytest
+from redis import RedisError
 
+from aforo.kernel.breaker import FAILURES_MAX
 from entitlements.decision import Ask, Reason
 from entitlements.edge import layout
 from entitlements.edge.store import EdgeStore
@@ -98,6 +102,59 @@ def test_a_new_life_of_the_memory_has_another_name(store):
     assert not store.synced(epoch=before, at_ms=NOW, is_complete=True)
     assert store.epoch_ensure() not in ("", before)
     assert not store.meta().is_complete
+
+
+def test_a_lease_of_an_emptied_memory_is_not_put_into_the_new_one(store):
+    lost = LeaseRecord(lease=1, edge="central", epoch=store.meta().epoch, granted=450, settled=0)
+    store.redis.flushdb()
+    epoch = store.epoch_ensure()
+    store.apply([FEATURE])
+    # By an answer that was on its way, and by a record.
+    store.lease_apply(*KNOWN, FEATURE.window_start_ms, lost)
+    assert store.lease_state(*KNOWN).granted == 0
+    store.apply([msgspec.structs.replace(FEATURE, version=2, leases=(lost,))])
+    assert store.lease_state(*KNOWN).granted == 0
+    fresh = msgspec.structs.replace(lost, lease=2, epoch=epoch, granted=10)
+    store.lease_apply(*KNOWN, FEATURE.window_start_ms, fresh)
+    assert store.lease_state(*KNOWN).granted == 10
+
+
+def test_a_record_does_not_say_whether_more_units_are_left(store):
+    lease = LeaseRecord(
+        lease=1, edge="central", epoch=store.meta().epoch, granted=0, settled=0, has_more=False
+    )
+    store.lease_apply(*KNOWN, FEATURE.window_start_ms, lease)
+    told = msgspec.structs.replace(
+        FEATURE, version=2, leases=(msgspec.structs.replace(lease, has_more=None),)
+    )
+    store.apply([told])
+    # Nothing is left for this window: a caller is told to wait for its end, and not for the centre.
+    decision = store.decide(*KNOWN, Ask(1, NOW, is_reserving=True)).decision
+    assert decision.retry_after_s == -(-(FEATURE.window_end_ms - NOW) // 1000)
+
+
+def test_a_connection_that_was_cut_and_scripts_that_were_forgotten_are_made_anew(store):
+    for forget in (
+        lambda: store.redis.script_flush(),
+        lambda: store.redis.client_kill_filter(_type="normal", skipme=True),
+    ):
+        assert store.decide(*KNOWN, Ask(1, NOW)).decision.remaining == 450
+        forget()
+    assert store.decide(*KNOWN, Ask(1, NOW)).decision.remaining == 450
+
+
+def test_a_server_that_hangs_is_waited_for_three_times_and_not_by_every_caller():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = EdgeStore(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", timeout_s=0.05)
+        for _ in range(50):
+            with pytest.raises(RedisError):
+                store.decide(*KNOWN, Ask(1, NOW))
+        silent.settimeout(0)
+        came = 0
+        with suppress(BlockingIOError):
+            while silent.accept():
+                came += 1
+    assert came == FAILURES_MAX
 
 
 def test_a_site_of_another_schema_is_taken_for_an_empty_one(store):
