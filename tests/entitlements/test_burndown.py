@@ -124,6 +124,13 @@ def test_a_grant_that_ends_inside_a_window_pays_for_what_was_used_before():
     assert burnt.extra_of(month(6)) == 120
 
 
+def test_where_usage_goes_down_again_no_more_is_taken_than_it_came_to():
+    # A level that was 30 over on 10 June, when A ended, and is 10 over on the 15th.
+    ending = replace(grant("A", 100), expires_at=on(6, 10))
+    burnt = burnt_down([ending, grant("B", 100)], [excess(6, 10, {on(6, 10): 30})], MID_JUNE)
+    assert (burnt.history[0].taken, burnt.left["B"]) == ({"A": Decimal(10)}, 100)
+
+
 def test_revoked_it_keeps_what_was_taken_and_loses_the_rest():
     # April took 30 from A, which burns first as the older one. Revoked on 10 June, when June was 20 over: 50 of A were used
     # for good. B pays only for what June used later, 5; as if A had never been, B would have paid 55.

@@ -10,7 +10,7 @@ import pytest
 from aforo.kernel.clock import clock_at
 from entitlements.decision import at_instant
 from entitlements.edge.compilation import customer_records
-from entitlements.models import Grant
+from entitlements.models import Grant, Holding
 from entitlements.records import FeatureRecord, milliseconds
 from entitlements.selectors.balances import grant_balances_of, grant_history_of
 from entitlements.selectors.features import grants_for
@@ -103,6 +103,9 @@ def test_a_month_of_a_grant_that_recurs_and_rolls_over():
     assert terms(of, MARCH).next_change_at == mid_march
     assert limits(of, mid_march) == (110, 40)
     assert terms(of, mid_march).next_change_at == mid_april
+    # The publisher looks again when the window turns, and then when the grant recurs.
+    due = [customer_records(of.tenant, [of.customer], at).due[of.customer.pk] for at in (mid_march, APRIL)]
+    assert due == [APRIL, mid_april]
     # March is 20 beyond its limit: 80 are left, and 30 of them in April.
     used(of, 30, MARCH + timedelta(days=20))
     assert limits(of, MARCH + timedelta(days=21)) == (110, 40)
@@ -179,6 +182,22 @@ def test_what_was_taken_long_ago_stays_taken():
     kept(of, 60, began)
     assert limits(of, MAY) == (10, 10)
     assert limits(of, MAY + timedelta(days=1)) == (10, 10)
+
+
+def test_the_month_in_which_a_subscription_begins_is_no_part_of_its_first_period():
+    of = shop(window="BILLING")
+    mid_march, mid_april = (month + timedelta(days=14) for month in (MARCH, APRIL))
+    Holding.objects.create(
+        tenant=of.tenant,
+        customer=of.customer,
+        subscription="sub-1",
+        started_at=mid_march,
+        boundaries=[mid_march, mid_april, MAY + timedelta(days=14)],
+    )
+    grant(of, 20, MARCH)
+    # 5 beyond the limit in the period from 15 March on. March until then is a window of its own, in which nothing was used.
+    used(of, 15, MARCH + timedelta(days=20))
+    assert limits(of, mid_april) == (25, 25)
 
 
 def test_windows_of_before_are_read_without_events_that_lie_in_the_archive():
