@@ -283,6 +283,8 @@ def _whole_hours(wanted: Wanted) -> Wanted:
 
 def _rows(query: str, tenant: Tenant, asked: Sequence[tuple[int, Wanted]]) -> Iterator[tuple[Any, ...]]:
     """asked: each with the place that its rows name."""
+    if not asked:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             query,
