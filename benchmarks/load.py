@@ -162,14 +162,19 @@ def run(
 
 
 def answered(
-    port: int, requests: Sequence[bytes], *, seconds: float, rate_per_s: float | None = None
+    port: int,
+    requests: Sequence[bytes],
+    *,
+    seconds: float,
+    rate_per_s: float | None = None,
+    connections: int = CONNECTIONS,
 ) -> Result:
     """Send these, one after the other and from the start again; raises RuntimeError where one is not let in."""
     result = run(
         port,
         lambda number: requests[number % len(requests)],
         seconds=seconds,
-        connections=CONNECTIONS,
+        connections=connections,
         rate_per_s=rate_per_s,
     )
     if refused := result.statuses.keys() - {200, 202}:

@@ -138,12 +138,13 @@ def _can_access(found: dict[str, Any]) -> str:
         ("the script, asked by the site's client, p50", f"{found['script_us']} µs", ""),
         ("a raw GET on the same socket, p50", f"{found['get_us']} µs", "its floor"),
         ("ratio of the two", f"{found['ratio_script']}", "≤ 3"),
+        ("a script that does nothing, on the same socket, p50", f"{found['empty_us']} µs", "a floor"),
         ("requests a second, half of what saturates", f"{found['rate_per_s']:,}", ""),
     ]
     return (
         "## can_access\n\n"
         f"`POST /v1/canAccess` for customers with a hard quota, {found['unknown_percent']} % of them unknown, under "
-        "`make run`'s settings (two web processes, publisher and store working), at half of the rate that saturates it. "
+        "`make run`'s settings (two web processes, publisher and store working), over 32 connections, at half of the rate that saturates it. "
         "Floors are sent the same requests at the same times, in turns of four seconds.\n\n"
         + _table(rows)
         + "\n![](benchmarks/can_access.svg)\n"

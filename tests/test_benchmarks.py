@@ -48,6 +48,7 @@ CAN_ACCESS = {
     "django_p50_ms": 0.5,
     "script_us": 155,
     "get_us": 73,
+    "empty_us": 80,
     "ratio_script": 2.12,
     "unknown_percent": 5,
     "percents": [50, 99],
@@ -138,6 +139,7 @@ def test_the_page_says_how_long_a_decision_takes_beside_a_bare_hello(tmp_path, m
     assert "| as the caller sees it, p50 / p95 / p99 | 0.9 / 1.9 / 3.2 ms | p99 < 5 ms |" in page
     assert "| ratio at p50 | 3.0 | ≤ 3.5 |" in page
     assert "| ratio of the two | 2.12 | ≤ 3 |" in page
+    assert "| a script that does nothing, on the same socket, p50 | 80 µs | a floor |" in page
     assert "a bare WSGI hello" in (tmp_path / "benchmarks" / "can_access.svg").read_text()
 
 

@@ -25,9 +25,7 @@ class Line:
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> Any:
         """What the script returns. Raises redis.RedisError."""
-        connection = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        connection = self.connection()
         was_open = connection.is_connected
         try:
             return _answer(connection, script, keys, args)
@@ -37,6 +35,13 @@ class Line:
             # The server was started anew since. Should it have run the script before, units are reserved twice and the first
             # of the two expires: too few are admitted for a while, and never too many.
             return _answer(connection, script, keys, args)
+
+    def connection(self) -> Any:
+        """The calling thread's own connection."""
+        connection = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        return connection
 
 
 def _answer(connection: Any, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> Any:

@@ -116,7 +116,7 @@ class EdgeStore:
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),
         )
-        self._line = Line(self.redis)
+        self.line = Line(self.redis)
         self._breaker = Breaker()
         self._decide = self._script("decide")
         self._reservation = self._script("reservation")
@@ -141,7 +141,7 @@ class EdgeStore:
 
     def _decided(self, tenant: str, customer: str, feature: str, ask: Ask) -> Answer:
         keys, args = self._call(tenant, customer, feature, ask)
-        return answer_of(self._asked(lambda: self._line.run(self._decide, keys, args)))
+        return answer_of(self._asked(lambda: self.line.run(self._decide, keys, args)))
 
     def decide_each(self, tenant: str, asks: Sequence[tuple[str, str, Ask]]) -> list[Answer]:
         """Many decisions in one round trip, in order; each by itself. asks: customer, feature and ask."""
