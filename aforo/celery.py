@@ -17,6 +17,7 @@ app.conf.beat_schedule = {
     "dead-letter-runs-resume": {"task": "metering.dead_letter_runs_resume", "schedule": 30.0},
     "dead-letters-watch": {"task": "metering.dead_letters_watch", "schedule": 60.0},
     "held-letters-replay": {"task": "metering.held_letters_replay", "schedule": 60.0},
+    "leases-prune": {"task": "entitlements.leases_prune", "schedule": 3600.0},
     "standings-keep": {"task": "billing.standings_keep", "schedule": 60.0},
     "uploads-resume": {"task": "metering.uploads_resume", "schedule": 30.0},
     "margins-evaluate": {

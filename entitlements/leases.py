@@ -14,10 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+
+from metering.intake.draft import AGE_MAX
 
 # Of what is unallocated a site gets this part at once: a quarter for one that uses units up, a twentieth to begin with.
 SHARE = 4
 SHARE_FIRST = 20
+# What a window leaves behind is kept until no event of it can come any more, and until no window of the calendar that began
+# when it did can run still: a rule may have been given a longer one since.
+KEPT_AFTER_END = AGE_MAX + timedelta(days=1)
+KEPT_AFTER_START = timedelta(days=368)
 
 
 @dataclass(frozen=True, slots=True)

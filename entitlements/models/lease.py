@@ -28,7 +28,10 @@ class QuotaPool(TenantRow):
                 fields=["tenant", "customer", "feature", "window_start"], name="quota_pool_window"
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "window_end"], name="quota_pool_end")]
+        indexes = [
+            models.Index(fields=["tenant", "window_end"], name="quota_pool_end"),
+            models.Index(fields=["tenant", "window_start"], name="quota_pool_start"),
+        ]
         ordering = ["-id"]
         verbose_name = "quota with leases"
         verbose_name_plural = "quotas with leases"

@@ -6,9 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from aforo.tenancy.models import Tenant
 
-from ..models import Lease
+from ..leases import KEPT_AFTER_END, KEPT_AFTER_START
+from ..models import Lease, QuotaPool
 from ..records import LeaseRecord
 
 # A customer's row, a feature's code, and the start of the window.
@@ -33,6 +36,13 @@ def leases_of(tenant: Tenant, pools: Sequence[PoolName]) -> dict[PoolName, tuple
         if name in asked:
             found[name].append(lease_record(row))
     return {name: tuple(leases) for name, leases in found.items()}
+
+
+def pools_over(tenant: Tenant, at: datetime) -> QuerySet[QuotaPool]:
+    """Those of windows of which nothing can be asked any more."""
+    return QuotaPool.objects.of(tenant).filter(
+        window_end__lte=at - KEPT_AFTER_END, window_start__lte=at - KEPT_AFTER_START
+    )
 
 
 def lease_record(row: Lease, *, has_more: bool | None = None) -> LeaseRecord:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.kernel.periods import Period
+from entitlements.leases import KEPT_AFTER_START
 from entitlements.windows import UNITS, Window, span_at
 
 KOLKATA, UTC_ZONE = ZoneInfo("Asia/Kolkata"), ZoneInfo("UTC")
@@ -81,3 +82,12 @@ def test_windows_tile(moment, unit, zone):
     following = span_at(window, span.resets_at, ZoneInfo(zone))
     assert following.period == Period(span.resets_at, span.next_resets_at)
     assert span_at(window, span.resets_at - timedelta.resolution, ZoneInfo(zone)).period == span.period
+
+
+@given(
+    st.integers(1_577_836_800, 2_051_222_400).map(lambda second: datetime.fromtimestamp(second, UTC)),
+    st.sampled_from(UNITS),
+    st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York", "Pacific/Apia"]),
+)
+def test_no_window_of_the_calendar_still_runs_when_its_leases_may_go(moment, unit, zone):
+    assert span_at(Window("CALENDAR", unit), moment, ZoneInfo(zone)).period.start > moment - KEPT_AFTER_START
