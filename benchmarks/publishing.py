@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -215,15 +215,17 @@ def _tenant() -> Tenant:
 
 def _holdings_make(tenant: Tenant, customers: list[Customer]) -> None:
     from aforo.kernel.clock import now
+    from aforo.kernel.periods import local_midnight, month_later
     from entitlements.models import Holding, Standing
 
     Standing.objects.bulk_create(Standing(tenant=tenant, customer=customer) for customer in customers)
-    month = datetime(now().year, now().month, 1, tzinfo=UTC)
     held = []
     for number, customer in enumerate(customers):
-        # Monthly from a moment of its own on, the present month and the next one included.
-        first = month - timedelta(days=365, seconds=number)
-        boundaries = [first + timedelta(days=30.5 * period) for period in range(16)]
+        # Months from midnight of a day of its own on, from a year ago to the next one; the first began with a moment.
+        day = date(now().year - 1, now().month, number % 28 + 1)
+        midnights = [local_midnight(month_later(day, months), customer.zone) for months in range(15)]
+        first = midnights[0] + timedelta(seconds=number)
+        boundaries = [first, *midnights[1:]]
         held.append(
             Holding(
                 tenant=tenant,
