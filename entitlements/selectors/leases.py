@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from aforo.tenancy.models import Tenant
+from aforo.tenancy.selectors.rows import listed
 
 from ..leases import KEPT_AFTER_END, KEPT_AFTER_START
 from ..models import Lease, QuotaPool
@@ -25,8 +26,8 @@ def leases_of(tenant: Tenant, pools: Sequence[PoolName]) -> dict[PoolName, tuple
     rows = (
         Lease.objects.of(tenant)
         .filter(
-            pool__customer__in={customer for customer, _, _ in asked},
-            pool__window_start__in={start for _, _, start in asked},
+            pool__customer__in=listed({customer for customer, _, _ in asked}),
+            pool__window_start__in=listed({start for _, _, start in asked}),
         )
         .select_related("pool__feature")
         .order_by("pk")

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from aforo.tenancy.models import Tenant
-from aforo.tenancy.selectors.rows import found, given
+from aforo.tenancy.selectors.rows import found, given, listed
 
 from ..margin import MarginStanding
 from ..models import CostRate, ImportedCost, MarginEvent, MarginPolicy, MarginState
@@ -17,7 +17,7 @@ from ..models import CostRate, ImportedCost, MarginEvent, MarginPolicy, MarginSt
 
 def margin_standing(tenant: Tenant, customer_ids: Collection[int]) -> dict[int, MarginStanding]:
     """What the edge does about each customer's margin, by its row; of one that is well there is nothing."""
-    rows = MarginState.objects.of(tenant).filter(customer__in=customer_ids, level__gt=0)
+    rows = MarginState.objects.of(tenant).filter(customer__in=listed(customer_ids), level__gt=0)
     return {row.customer_id: row.standing() for row in rows}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,10 +11,12 @@ from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q
+from django.db.models import Case, Q, When
+from django.db.models.expressions import RawSQL
 
 from aforo.kernel.decimals import EXACT
 from aforo.tenancy.models import Customer, Tenant
+from aforo.tenancy.selectors.rows import listed
 from metering.meters import Meter
 
 from ..burndown import BurnDown
@@ -76,19 +78,17 @@ def feature_terms(tenant: Tenant, customers: Sequence[Customer], at: datetime) -
         row = features[code].meter
         return None if row is None else row.meter()
 
-    holdings: dict[int, list[HoldingValue]] = defaultdict(list)
-    for row in Holding.objects.of(tenant).filter(customer__in=ids):
-        holdings[row.customer_id].append(row.holding())
-    empty = set(
-        Standing.objects.of(tenant)
-        .filter(customer__in=ids, is_wallet_empty=True)
-        .values_list("customer", flat=True)
-    )
-    rules = Rulebook(_rules(tenant, customers, holdings), at)
     grants: dict[tuple[int, str], list[GrantValue]] = defaultdict(list)
     zones = {customer.pk: customer.zone for customer in customers}
-    for grant in Grant.objects.of(tenant).filter(customer__in=ids).select_related("feature"):
+    for grant in Grant.objects.of(tenant).filter(customer__in=listed(ids)).select_related("feature"):
         grants[grant.customer_id, grant.feature.code].append(grant.grant(zones[grant.customer_id]))
+    holdings = _holdings(tenant, ids, {customer_id for customer_id, _ in grants}, at)
+    empty = set(
+        Standing.objects.of(tenant)
+        .filter(customer__in=listed(ids), is_wallet_empty=True)
+        .values_list("customer", flat=True)
+    )
+    rules = Rulebook(_rules(tenant, customers, holdings, list(features.values())), at)
     terms = {}
     for customer in customers:
         name, held = customer.external_id, holdings[customer.pk]
@@ -103,21 +103,49 @@ def feature_terms(tenant: Tenant, customers: Sequence[Customer], at: datetime) -
             features={
                 code: _terms_of(features[code], meter_of(code), one, customer.zone, at)
                 for code, one in found.items()
-                # One that was made after the features were read is for the next time.
-                if code in features
             },
             next_change_at=_next_change(
-                rules.changes_at(name, held), [one for code in found for one in grants[customer.pk, code]], at
+                rules.changes_at(name, held),
+                [one for code in found for one in grants.get((customer.pk, code), ())],
+                at,
             ),
         )
     _grants_add(tenant, terms, grants, at)
     return terms
 
 
+# Of the boundaries the one before an instant, or the first, and two more: the present period and the one after.
+_AROUND = "boundaries[width_bucket(%s, boundaries) : width_bucket(%s, boundaries) + 2]"
+
+
+def _holdings(
+    tenant: Tenant, customer_ids: Collection[int], granted: Collection[int], at: datetime
+) -> dict[int, list[HoldingValue]]:
+    """What each of these customers holds, by its row.
+
+    granted: those who have grants, whose past periods count, too; of the others the periods around the instant are read,
+    because five years of them take longer than all else.
+    """
+    boundaries = Case(
+        When(customer__in=granted, then="boundaries"),
+        default=RawSQL(_AROUND, [at, at], output_field=Holding._meta.get_field("boundaries")),
+    )
+    rows = Holding.objects.of(tenant).filter(customer__in=listed(customer_ids)).defer("boundaries")
+    holdings: dict[int, list[HoldingValue]] = defaultdict(list)
+    for row in rows.annotate(around=boundaries):
+        row.boundaries = row.around
+        holdings[row.customer_id].append(row.holding())
+    return holdings
+
+
 def _rules(
-    tenant: Tenant, customers: Sequence[Customer], holdings: Mapping[int, Sequence[HoldingValue]]
+    tenant: Tenant,
+    customers: Sequence[Customer],
+    holdings: Mapping[int, Sequence[HoldingValue]],
+    features: Sequence[Feature],
 ) -> list[Rule]:
-    """The rules that may say something of these customers: their own, and those of what they hold."""
+    """The rules on these features that may say something of these customers: their own, and those of what they hold."""
+    feature_by_id = {feature.pk: feature for feature in features}
     owners: dict[str, set[str]] = defaultdict(set)
     owners[Entitlement.Layer.CUSTOMER] = {customer.external_id for customer in customers}
     for held in holdings.values():
@@ -126,9 +154,14 @@ def _rules(
                 owners[layer].add(owner)
     is_theirs = Q()
     for layer, names in owners.items():
-        is_theirs |= Q(layer=layer, owner__in=names)
-    rows = Entitlement.objects.of(tenant).select_related("feature").filter(feature__is_archived=False)
-    return _replaced([row.rule() for row in rows.filter(is_theirs)])
+        is_theirs |= Q(layer=layer, owner__in=listed(names))
+    rules = []
+    for row in Entitlement.objects.of(tenant).filter(is_theirs).defer("created_at"):
+        # One that was made after the features were read is for the next time.
+        if row.feature_id in feature_by_id:
+            row.feature = feature_by_id[row.feature_id]
+            rules.append(row.rule())
+    return _replaced(rules)
 
 
 def _replaced(rules: Iterable[Rule]) -> list[Rule]:

@@ -1,10 +1,13 @@
-"""Looking one row up by the name that its tenant gave it."""
+"""Looking rows up: one by the name that its tenant gave it, many by a list."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Never, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.db.models.expressions import RawSQL
 
 from aforo.kernel.errors import Problem
 from aforo.kernel.texts import is_storable
@@ -27,3 +30,19 @@ def found(rows: QuerySet[Row], **named: Any) -> Row:
 def given(**filters: Any) -> dict[str, Any]:
     """The filters of a list that somebody gave: those that are not None."""
     return {name: value for name, value in filters.items() if value is not None}
+
+
+def listed(values: Collection[int] | Collection[datetime] | Collection[str]) -> RawSQL | list[Never]:
+    """`customer__in=listed(ids)`: the values as one parameter.
+
+    Each of them is else written into the statement by itself, which takes Django and the driver as long as reading a row.
+    """
+    if not values:
+        # Of which type the column is does not matter then: nothing is asked.
+        return []
+    kinds = {type(value) for value in values}
+    if kinds == {int}:
+        # Written here: the driver writes a list value by value.
+        return RawSQL("SELECT unnest(%s::bigint[])", ["{" + ",".join(map(str, values)) + "}"])
+    kind = "timestamptz" if kinds == {datetime} else "text"
+    return RawSQL(f"SELECT unnest(%s::{kind}[])", [list(values)])

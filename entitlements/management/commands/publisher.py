@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from typing import Any
@@ -30,6 +31,10 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="publish everything once, then end")
 
     def handle(self, *, once: bool, **options: Any) -> None:
+        # What is there now stays, and rows come and go by the thousand: walking through all of it time and again for what
+        # could be collected took a third of the processor time of a compilation.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 100)
         if once:
             self._once()
             return
