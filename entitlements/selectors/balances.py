@@ -11,6 +11,7 @@ from aforo.kernel.decimals import EXACT
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
 
+from ..burndown import Grant as GrantValue
 from ..models import Grant
 from .burn_downs import Burning, burnt_of
 from .features import grants_for
@@ -101,27 +102,29 @@ def grant_balances_of(tenant: Tenant, grants: Sequence[Grant], at: datetime) -> 
     for grant in grants:
         value = grant.grant(grant.customer.zone)
         has = terms[grant.customer_id].features.get(grant.feature.code)
-        if has is not None and has.burnt is not None:
-            balance = has.burnt.left[value.key]
-        else:
-            balance = value.amount if value.is_alive(at) else ZERO
-        balances.append(GrantBalance(grant, balance, value.next_fill_at(at)))
+        balances.append(GrantBalance(grant, _left_of(value, has, at), value.next_fill_at(at)))
     return balances
 
 
 def grant_history_of(tenant: Tenant, grant: Grant, at: datetime) -> GrantHistory:
     """What is left of a grant, and which windows took the rest."""
     customer, code, key = grant.customer, grant.feature.code, str(grant.pk)
-    (now_has,) = grant_balances_of(tenant, [grant], at)
     has = feature_terms(tenant, [customer], at)[customer.pk].features.get(code)
+    left = _left_of(grant.grant(customer.zone), has, at)
     if has is None or has.burnt is None:
-        return GrantHistory(grant, now_has.balance, ())
+        return GrantHistory(grant, left, ())
     rows = grants_for(tenant, customer=customer.external_id, feature=code)
     values = [row.grant(customer.zone) for row in rows]
     burning = Burning(customer, has.meter, has.in_force.limit, has.in_force, values, since=grant.effective_at)
     ((down, _),) = burnt_of(tenant, [burning], at)
     taken = [GrantSegment(one.window, one.taken[key]) for one in down.history if key in one.taken]
-    return GrantHistory(grant, down.left[key], tuple(taken))
+    return GrantHistory(grant, left, tuple(taken))
+
+
+def _left_of(grant: GrantValue, has: FeatureTerms | None, at: datetime) -> Decimal:
+    if has is not None and has.burnt is not None:
+        return has.burnt.left[grant.key]
+    return grant.amount if grant.is_alive(at) else ZERO
 
 
 def _quantity(units: int, places: int) -> Decimal:
