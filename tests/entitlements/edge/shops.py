@@ -26,24 +26,23 @@ _NUMBERS = count()
 
 def shop(slug: str = "acme_corp", *, used: int = 550) -> Workspace:
     made = workspace(slug)
-    feature_create(
-        tenant=made.tenant,
-        actor="ada",
-        code="advanced_ai_search",
-        name="Search",
-        kind="METERED",
-        meter="api.call",
-    )
-    entitlement_create(
-        tenant=made.tenant,
-        actor="ada",
-        feature="advanced_ai_search",
-        layer="CUSTOMER",
-        owner="cust_abc",
-        limit=Decimal(1_000),
-    )
+    limited(made, "advanced_ai_search", 1_000)
     metered(made, used)
     return made
+
+
+def limited(of: Workspace, feature: str, limit: int, meter: str = "api.call", **window: object) -> None:
+    """A metered feature, of which cust_abc has so many units a window."""
+    feature_create(tenant=of.tenant, actor="ada", code=feature, name=feature, kind="METERED", meter=meter)
+    entitlement_create(
+        tenant=of.tenant,
+        actor="ada",
+        feature=feature,
+        layer="CUSTOMER",
+        owner="cust_abc",
+        limit=Decimal(limit),
+        **window,
+    )
 
 
 def metered(of: Workspace, quantity: int, **more: object) -> None:

@@ -16,10 +16,10 @@ from entitlements.selectors.balances import grant_balances_of, grant_history_of
 from entitlements.selectors.features import grants_for
 from entitlements.selectors.terms import CustomerTerms, feature_terms
 from entitlements.services.entitlements import entitlement_create
-from entitlements.services.features import feature_create
 from entitlements.services.grants import grant_create, grant_revoke
 from metering.batch import store
 from metering.models import ArchiveFile, Bucket
+from tests.entitlements.edge.shops import limited
 from tests.metering.rows import call, submission
 from tests.workspaces import Workspace, meter, workspace
 
@@ -34,18 +34,7 @@ def shop(limit: int = 10, timezone: str = "UTC", **window: object) -> Workspace:
     made = workspace()
     made.customer.timezone = timezone
     made.customer.save()
-    feature_create(
-        tenant=made.tenant, actor="ada", code="search", name="Search", kind="METERED", meter="api.call"
-    )
-    entitlement_create(
-        tenant=made.tenant,
-        actor="ada",
-        feature="search",
-        layer="CUSTOMER",
-        owner="cust_abc",
-        limit=D(limit),
-        **(window or {"window": "CALENDAR", "window_unit": "month"}),
-    )
+    limited(made, "search", limit, **(window or {"window": "CALENDAR", "window_unit": "month"}))
     return made
 
 
@@ -217,19 +206,7 @@ def test_windows_of_before_are_read_without_events_that_lie_in_the_archive():
 def test_levels_are_read_up_to_each_instant():
     of = shop()
     meter(of.tenant, "storage.peak", "MAX")
-    feature_create(
-        tenant=of.tenant, actor="ada", code="storage", name="Storage", kind="METERED", meter="storage.peak"
-    )
-    entitlement_create(
-        tenant=of.tenant,
-        actor="ada",
-        feature="storage",
-        layer="CUSTOMER",
-        owner="cust_abc",
-        limit=D(10),
-        window="CALENDAR",
-        window_unit="month",
-    )
+    limited(of, "storage", 10, "storage.peak", window="CALENDAR", window_unit="month")
     grant_create(
         tenant=of.tenant,
         actor="ada",

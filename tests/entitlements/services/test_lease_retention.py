@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 
 from aforo.kernel.clock import clock_at, now
 from entitlements.models import Lease, QuotaPool, Settlement
 from entitlements.renewals import LeaseRequest
-from entitlements.services.entitlements import entitlement_create
-from entitlements.services.features import feature_create
 from entitlements.services.lease_retention import leases_prune
 from entitlements.services.leases import leases_renew, reservations_settled
 from entitlements.tasks import leases_prune_all
+from tests.entitlements.edge.shops import limited
 from tests.workspaces import workspace
 
 pytestmark = pytest.mark.django_db
@@ -25,19 +23,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def acme():
     made = workspace()
-    feature_create(
-        tenant=made.tenant, actor="ada", code="search", name="Search", kind="METERED", meter="api.call"
-    )
-    entitlement_create(
-        tenant=made.tenant,
-        actor="ada",
-        feature="search",
-        layer="CUSTOMER",
-        owner="cust_abc",
-        limit=Decimal(1_000),
-        window="CALENDAR",
-        window_unit="day",
-    )
+    limited(made, "search", 1_000, window="CALENDAR", window_unit="day")
     return made
 
 
