@@ -239,6 +239,25 @@ def test_another_time_zone_and_another_meter_are_at_the_site_after_one_turn():
     assert asked().used == 4
 
 
+def test_a_change_does_not_wait_for_the_repair_that_is_under_way(monkeypatch):
+    acme = shop(used=0)
+    for number in range(6):
+        customer(acme.tenant, f"cust_{number}")
+    publisher = published()
+    monkeypatch.setattr("entitlements.edge.publisher.CHUNK", 2)
+    monkeypatch.setattr("entitlements.edge.publisher.WALK_S", 0.0)
+    repairs = PublisherState.objects.get().repairs
+    publisher.repair()
+    # Seven customers, two a turn, are four turns; the tenant's test environment is one more.
+    for used in (1, 2, 3):
+        metered(acme, 1)
+        publisher.turn()
+        assert (asked().used, PublisherState.objects.get().repairs) == (used, repairs)
+    for _ in range(2):
+        publisher.turn()
+    assert PublisherState.objects.get().repairs == repairs + 1
+
+
 def test_a_record_that_says_nothing_new_is_not_even_touched():
     shop()
     publisher = published()
