@@ -342,6 +342,8 @@ class EdgeStore:
 
     def epoch_ensure(self) -> str:
         """The name of this life of the site's memory, given now where it is a new one."""
+        if known := self.meta().epoch:
+            return known
         if self.redis.hget(layout.META, "schema") not in (None, SCHEMA.encode()):
             self.redis.delete(layout.META)
         self.redis.hsetnx(layout.META, "epoch", random_text(NONCE_LENGTH))
