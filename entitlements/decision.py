@@ -222,15 +222,19 @@ def released(held: Held, reservation_id: str, now_ms: int) -> tuple[bool, Held]:
     return (False, held) if found is None else (True, _given_back(held, [found]))
 
 
-def told(held: Held, lease: LeaseRecord, window_start_ms: int | None) -> Held:
-    """What the centre says of the site's lease, by a record or by an answer; late and repeated words change nothing."""
+def told(held: Held, lease: LeaseRecord, window_start_ms: int | None, *, has_usage: bool = True) -> Held:
+    """What the centre says of the site's lease; late and repeated words change nothing.
+
+    has_usage: a record says beside it what the settled units have become. An answer does not: until the record has come, they
+    count as taken, or they would count as nothing.
+    """
     if lease.lease < held.lease:
         return held
     if lease.lease == held.lease:
         return replace(
             held,
             granted=max(held.granted, lease.granted),
-            settled=max(held.settled, lease.settled),
+            settled=max(held.settled, lease.settled) if has_usage else held.settled,
             has_more=held.has_more if lease.has_more is None else lease.has_more,
         )
     return replace(

@@ -21,7 +21,8 @@ if ARGV[at] and redis.call('HGET', KEYS[2], 'epoch') == ARGV[at + 6] then
       'lt', ARGV[at + 3], 'lm', ARGV[at + 4] == '0' and '0' or '1', 'lc', ARGV[at + 5])
   elseif of == lease then
     if tonumber(held[2]) < granted then redis.call('HSET', KEYS[1], 'lg', ARGV[at + 2]) end
-    if tonumber(held[3]) < settled then redis.call('HSET', KEYS[1], 'ls', ARGV[at + 3]) end
+    -- By a record alone, which says beside it what the settled units have become.
+    if count > 0 and tonumber(held[3]) < settled then redis.call('HSET', KEYS[1], 'ls', ARGV[at + 3]) end
     if ARGV[at + 4] ~= '' then redis.call('HSET', KEYS[1], 'lm', ARGV[at + 4]) end
     redis.call('HSET', KEYS[1], 'lc', ARGV[at + 5])
   end

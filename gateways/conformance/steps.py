@@ -83,7 +83,7 @@ def _played(known: Known, step: Step, made: list[str]) -> Played:
         case Told():
             return Played(step, known, _taken_over(known, step))
         case Answered(lease, start) if lease.edge == EDGE:
-            return Played(step, known, replace(known, held=told(known.held, lease, start)))
+            return Played(step, known, replace(known, held=told(known.held, lease, start, has_usage=False)))
         case Asked(ask, site):
             decision, after = decide(known, ask, site)
             return Played(step, known, after, decision)

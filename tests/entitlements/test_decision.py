@@ -170,6 +170,18 @@ def test_a_throttle_of_25_percent_refuses_every_fourth_call():
     assert refused == list(range(4, 101, 4))
 
 
+def test_units_that_are_settled_count_as_taken_until_the_record_says_what_they_became():
+    _, after = reserve(known(), 10)
+    _, held = settled(after.held, "7.10.n", NOW + 1)
+    lease = msgspec.structs.replace(LEASE, granted=150, settled=10)
+    # The centre answers a renewal before its record has come: 550 used, and 10 taken.
+    answered = replace(after, held=told(held, lease, 0, has_usage=False))
+    assert (look(answered).used, answered.held.granted) == (560, 150)
+    # The record: 560 used, and the 10 are among them.
+    feature = msgspec.structs.replace(after.feature, used=560)
+    assert look(replace(answered, feature=feature, held=told(answered.held, lease, 0))).used == 560
+
+
 def test_late_words_about_a_lease_change_nothing():
     held = told(Held(), msgspec.structs.replace(LEASE, granted=80, settled=5), 0)
     assert told(held, msgspec.structs.replace(LEASE, granted=50, settled=2), 0) == held
