@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -21,8 +20,8 @@ from aforo.tenancy.admin.workspace import tenant_of_request
 from aforo.tenancy.models import Tenant
 from aforo.tenancy.selectors.tenants import api_keys_for
 from entitlements.decision import STALE_AFTER_MS
+from entitlements.edge.central import central_store
 from entitlements.edge.followers import followers_of
-from entitlements.edge.store import EdgeStore
 from entitlements.records import units_text
 from entitlements.selectors.pools import SiteHolding, site_holdings_of
 from entitlements.selectors.publishing import publisher_state, records_counted, version_last
@@ -86,7 +85,7 @@ def _publisher() -> Iterator[Figure]:
 def _central() -> Figure:
     title = "Central site"
     try:
-        meta = EdgeStore(settings.REDIS_URL).meta()
+        meta = central_store().meta()
     except RedisError:
         return Figure(title, "does not answer", "its Redis, at REDIS_URL, is away", is_wrong=True)
     if meta.synced_at_ms is None:

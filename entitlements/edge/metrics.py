@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.conf import settings
 from django.db import Error as StoreError
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -14,10 +13,10 @@ from redis import RedisError
 from aforo.kernel.clock import now
 from aforo.outbox.selectors import fact_oldest_at
 
+from ..records import milliseconds
 from ..selectors.publishing import publisher_state, records_counted
 from ..services.touched import TOUCHED
-from .feed import milliseconds
-from .store import EdgeStore
+from .central import central_store
 
 
 class EdgeMetrics(Collector):
@@ -65,7 +64,7 @@ class EdgeMetrics(Collector):
         yield records
 
     def _site(self) -> Iterator[Metric]:
-        meta = EdgeStore(settings.REDIS_URL).meta()
+        meta = central_store().meta()
         yield GaugeMetricFamily("aforo_edge_site_up", "1 where the central site's Redis answers", value=1)
         yield GaugeMetricFamily(
             "aforo_edge_site_complete", "1 where it has every record", value=int(meta.is_complete)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from aforo.kernel.clock import now
 from aforo.kernel.periods import Period
 from aforo.tenancy.models import Customer, Tenant
@@ -18,7 +16,8 @@ from aforo.tenancy.models import Customer, Tenant
 from ..records import milliseconds, units_text
 from ..selectors.terms import FeatureTerms, feature_terms
 from ..selectors.usage import Asked, used_by_events, used_of
-from .store import Counted, EdgeStore
+from .central import central_store
+from .store import Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def edge_reconcile(
     ]
     # The site first, which follows the others: what comes in meanwhile is drift of a moment, and not of more.
     names = [(customer.external_id, code) for customer, code, _ in metered]
-    at_site = EdgeStore(settings.REDIS_URL).counted(tenant.path, names)
+    at_site = central_store().counted(tenant.path, names)
     by_buckets = used_of(tenant, asked)
     return [
         _reconciled(name, of, one, used_by_events(tenant, one), counted, site)
